@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Clocks and timers. Callbacks run in the main loop with the machine lock held. All times are
+ * nanoseconds.
+ */
+#ifndef UTIL_TIMER_H
+#define UTIL_TIMER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define NS_PER_SECOND 1000000000LL
+
+typedef enum {
+    CLOCK_VM,   /* guest time: starts at 0, stands still while the VM is stopped */
+    CLOCK_HOST, /* wall clock, UTC, since 1970 */
+    CLOCK_REAL, /* host monotonic: never stops */
+} ClockType;
+
+typedef struct Timer Timer;
+typedef void TimerFn(void *opaque);
+
+/* Now on @clock; callable from any thread, without a lock. */
+int64_t clock_ns(ClockType clock);
+/* Stops and restarts CLOCK_VM (stop/cont). Machine lock held. */
+void clock_vm_pause(void);
+void clock_vm_resume(void);
+
+/* Timers are created, armed and freed under the machine lock. */
+Timer *timer_new(ClockType clock, TimerFn *fn, void *opaque);
+void timer_free(Timer *timer);
+/* Arms (or re-arms) @timer to fire at @expire_ns of its clock; a past time fires at once. */
+void timer_mod(Timer *timer, int64_t expire_ns);
+void timer_del(Timer *timer);
+bool timer_pending(const Timer *timer);
+/* Expiry of a pending timer, -1 if it is not pending. */
+int64_t timer_expire_ns(const Timer *timer);
+
+/* a * b / c with a 128-bit intermediate. */
+static inline uint64_t muldiv64(uint64_t a, uint32_t b, uint32_t c)
+{
+    return (uint64_t)((unsigned __int128)a * b / c);
+}
+
+#endif
