@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a vCPU is to the rest of the machine, and the ops an accelerator runs it by. An interface,
+ * nothing else: it knows neither a device nor an instruction set.
+ */
+#ifndef ACCEL_ACCEL_H
+#define ACCEL_ACCEL_H
+
+#include <glib.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct Vcpu Vcpu;
+typedef struct MemorySpace MemorySpace;
+typedef struct PortSpace PortSpace;
+
+/* Reasons for a vCPU to leave its fast path; set with vcpu_raise(), from any thread. */
+enum {
+    VCPU_INTR = 1u << 0,      /* the interrupt controller has (or may have) a vector */
+    VCPU_NMI = 1u << 1,
+    VCPU_SMI = 1u << 2,
+    VCPU_INIT = 1u << 3,
+    VCPU_SIPI = 1u << 4,      /* vector in sipi_vector */
+    VCPU_MEM_CHANGED = 1u << 5, /* drop cached translations of guest-physical pages */
+    VCPU_STOP = 1u << 6,      /* park until resumed */
+    VCPU_EXIT = 1u << 7,      /* end the thread */
+    VCPU_TIMER = 1u << 8,     /* look at the clock */
+};
+
+/* The interrupt controller as the CPU sees it: the local APIC, or the 8259 alone. Machine lock held. */
+typedef struct InterruptOps {
+    /* Acknowledges and returns the highest pending vector, -1 if none is deliverable. */
+    int (*accept)(void *opaque);
+    uint64_t (*get_base)(void *opaque);                  /* IA32_APIC_BASE */
+    bool (*set_base)(void *opaque, uint64_t value);      /* false: #GP */
+    uint8_t (*get_tpr)(void *opaque);                    /* CR8 is bits 7:4 */
+    void (*set_tpr)(void *opaque, uint8_t tpr);
+    bool (*msr_read)(void *opaque, uint32_t msr, uint64_t *value); /* x2APIC 0x800..0x8ff, TSC deadline */
+    bool (*msr_write)(void *opaque, uint32_t msr, uint64_t value); /* false: #GP */
+    void (*cpu_reset)(void *opaque);                     /* INIT reached the CPU */
+} InterruptOps;
+
+/* What an accelerator does for one vCPU. */
+typedef struct VcpuOps {
+    /* Runs guest code until an event is pending or the CPU halts. No lock held. */
+    void (*run)(Vcpu *vcpu);
+    /* True if a halted CPU must wake for what is pending. */
+    bool (*has_work)(Vcpu *vcpu);
+    /* Power-on reset. The boot CPU starts at the reset vector, others wait for SIPI. */
+    void (*reset)(Vcpu *vcpu);
+    void (*free)(Vcpu *vcpu);
+} VcpuOps;
+
+struct Vcpu {
+    unsigned index;
+    uint32_t apic_id;
+    bool is_bsp;
+    const VcpuOps *ops;
+    void *machine;               /* for the power ops below */
+    MemorySpace *memory;
+    PortSpace *ports;
+    const InterruptOps *intr_ops; /* NULL: no interrupt controller */
+    void *intr_opaque;
+    uint64_t tsc_hz;
+    _Atomic uint32_t pending;    /* VCPU_* */
+    uint8_t sipi_vector;
+    bool wait_for_sipi;
+    bool halted;                 /* HLT; written by the vCPU thread and by reset */
+    uint64_t a20_mask;           /* ANDed into physical addresses: all ones with A20 on */
+    GThread *thread;
+    GCond wake;                  /* with the machine lock */
+    bool parked;
+    void (*request_reset)(void *machine); /* triple fault */
+};
+
+typedef struct AccelOps {
+    const char *name;            /* "tcg", "kvm" */
+    const char *desc;
+    bool (*available)(GError **error);
+} AccelOps;
+
+/* Sets @bits and makes @vcpu look at them soon; any thread. */
+void vcpu_raise(Vcpu *vcpu, uint32_t bits);
+static inline void vcpu_clear(Vcpu *vcpu, uint32_t bits)
+{
+    atomic_fetch_and(&vcpu->pending, ~bits);
+}
+static inline uint32_t vcpu_pending(Vcpu *vcpu)
+{
+    return atomic_load_explicit(&vcpu->pending, memory_order_relaxed);
+}
+/* The vCPU whose thread this is, or NULL. */
+Vcpu *vcpu_current(void);
+/* Starts the thread; it parks until vcpu_resume(). */
+void vcpu_start(Vcpu *vcpu);
+/* Parks it and returns once it is parked (not from its own thread). Machine lock held. */
+void vcpu_pause(Vcpu *vcpu);
+void vcpu_resume(Vcpu *vcpu);
+/* Ends and joins the thread. Machine lock held. */
+void vcpu_stop(Vcpu *vcpu);
+/* Called by a CPU that triple-faults or is told to shut down: the machine decides. */
+void vcpu_request_reset(Vcpu *vcpu);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The running machine: its memory and ports, its interrupt lines, buses, devices, vCPUs and power
+ * state. Built from a MachinePlan (hw/core/plan.h); no global: everything hangs off this object.
+ */
+#ifndef HW_CORE_MACHINE_H
+#define HW_CORE_MACHINE_H
+
+#include "hw/core/device.h"
+#include "memory/memory.h"
+#include "qemu-config/config.h"
+
+#define MACHINE_GSI_COUNT 24
+
+typedef struct ChardevSet ChardevSet;
+typedef struct Vcpu Vcpu;
+
+typedef enum { POWER_RUNNING, POWER_PAUSED, POWER_SHUTDOWN, POWER_CRASHED } PowerState;
+typedef enum { SHUTDOWN_HOST, SHUTDOWN_GUEST, SHUTDOWN_RESET, SHUTDOWN_PANIC } ShutdownCause;
+
+/* Something that wants to run at a moment of the machine's life, in order of priority. */
+typedef void MachineHook(void *opaque);
+
+struct Machine {
+    const Config *config;
+    char *type_name;            /* "pc-i440fx-1.0" */
+    uint64_t ram_size;          /* -m, bytes */
+    uint64_t ram_below_4g;
+    uint64_t ram_above_4g;
+    unsigned smp_cpus, smp_max_cpus, smp_sockets, smp_dies, smp_cores, smp_threads;
+    MemorySpace *memory;
+    PortSpace *ports;
+    RamBlock *ram;
+    ChardevSet *chardevs;
+    Bus *system_bus;
+    GPtrArray *buses;           /* of Bus * */
+    GPtrArray *devices;         /* of Device *, in realize order; reset in the same order */
+    GPtrArray *vcpus;           /* of Vcpu *; filled before devices are realized */
+    PowerState power;
+    bool no_reboot, no_shutdown;
+    struct MachinePrivate *priv;
+};
+
+/* --- Interrupt lines ----------------------------------------------------- */
+
+/* The line with global system interrupt number @gsi (ISA IRQ n is GSI n). Never NULL for a valid n. */
+IrqLine *machine_gsi(Machine *machine, unsigned gsi);
+/* Adds a receiver: the 8259 pair and the I/O APIC both listen to the ISA lines. */
+void machine_gsi_connect(Machine *machine, unsigned gsi, IrqLine sink);
+
+/* --- Named lines and objects ---------------------------------------------
+ * Wires between chips that are no bus: "a20", "pic-intr" (8259 output to the boot CPU), "smi". */
+IrqLine *machine_line(Machine *machine, const char *name);
+void machine_line_connect(Machine *machine, const char *name, IrqLine sink);
+/* The first realized device of type @type_name, or NULL: for chips that must know one peer. */
+Device *machine_find_device(Machine *machine, const char *type_name);
+
+/* --- Power ---------------------------------------------------------------- */
+
+void machine_request_reset(Machine *machine);                        /* any thread */
+void machine_request_shutdown(Machine *machine, ShutdownCause cause, int status); /* any thread */
+void machine_request_powerdown(Machine *machine);                    /* presses the power button */
+void machine_pause(Machine *machine);                                /* QMP stop */
+void machine_resume(Machine *machine);
+
+/* Hooks: @ready after all devices are realized and before the first reset; @powerdown on the power
+ * button; both in order of registration. */
+void machine_on_ready(Machine *machine, MachineHook *hook, void *opaque);
+void machine_on_powerdown(Machine *machine, MachineHook *hook, void *opaque);
+
+#endif
