@@ -26,6 +26,7 @@ enum {
     VCPU_STOP = 1u << 6,      /* park until resumed */
     VCPU_EXIT = 1u << 7,      /* end the thread */
     VCPU_TIMER = 1u << 8,     /* look at the clock */
+    VCPU_CODE_CHANGED = 1u << 9, /* drop decoded code that another CPU or a device overwrote */
 };
 
 /* The interrupt controller as the CPU sees it: the local APIC, or the 8259 alone. Machine lock held. */
