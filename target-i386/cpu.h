@@ -119,6 +119,13 @@ typedef struct TlbEntry {
     RamBlock *block;  /* and where the page is, for code marks */
 } TlbEntry;
 
+/* Recently used guest-physical pages, for page walks and fills. */
+#define PHYS_CACHE_SIZE 512u
+typedef struct PhysPage {
+    uint64_t gpa; /* page address, or all ones */
+    MemoryPage page;
+} PhysPage;
+
 typedef struct Insn Insn;
 typedef struct CodeCache CodeCache;
 typedef struct X86CpuModel X86CpuModel;
@@ -182,7 +189,13 @@ typedef struct X86CPU {
     uint64_t exceptions_count, interrupts_count;
     CodeCache *code;        /* decoded blocks */
     uint32_t tlb_generation; /* changes with every flush: validates jump-cache entries */
+    bool debug_active;      /* TF or DR7 armed: the run loop goes by single instructions */
     TlbEntry tlb[MMU_VIEWS][TLB_SIZE];
+    uint8_t tlb_shift[MMU_VIEWS][TLB_SIZE];      /* page size of the mapping, log2 */
+    uint16_t tlb_touched[MMU_VIEWS][TLB_SIZE];   /* sets in use since the last flush */
+    uint16_t tlb_touched_count[MMU_VIEWS];
+    bool tlb_large;         /* some entry is part of a page above 4 KiB */
+    PhysPage phys_cache[PHYS_CACHE_SIZE];
 } X86CPU;
 
 static inline X86CPU *x86_cpu(Vcpu *vcpu)
@@ -236,6 +249,11 @@ static inline bool cpu_canonical(const X86CPU *cpu, uint64_t addr)
 
 /* --- life (target-i386/cpu.c, lead) ---------------------------------------- */
 
+typedef struct CodeDomain CodeDomain; /* the CPUs that share one memory: target-i386/interp/cache.h */
+
+/* A CPU on @memory and @ports, not yet reset, without a model; @index 0 is the boot CPU. */
+X86CPU *cpu_new(MemorySpace *memory, PortSpace *ports, CodeDomain *domain, unsigned index);
+void cpu_free(X86CPU *cpu);
 /* Puts the CPU into its state after power-on or, with @init, after INIT (SDM 3A table 9-1). */
 void cpu_reset(X86CPU *cpu, bool init);
 /* Recomputes what is derived from CR0, CR4, EFER, CS, SS, CPL, EFLAGS: code_size, ss32, mmu_view. */

@@ -95,7 +95,9 @@ void *mmu_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, unsigned a
 bool mmu_translate(X86CPU *cpu, MmuView view, uint64_t va, unsigned access, uint64_t *gpa,
                    uint32_t *error);
 
+void mmu_init(X86CPU *cpu);                           /* of a new CPU */
 void mmu_flush(X86CPU *cpu);                          /* everything */
+void mmu_memory_changed(X86CPU *cpu);                 /* the physical map is another one */
 void mmu_flush_page(X86CPU *cpu, uint64_t va);        /* INVLPG */
 /* Another CPU marked a page as code: this CPU's write tags for it go away. Any thread. */
 void mmu_forget_writes(X86CPU *cpu, const RamBlock *block, uint64_t offset);
