@@ -82,7 +82,8 @@ def test_memory_that_cannot_be_had():
 
 def test_unknown_names():
     # QEMU 7.2 does not repeat the name
-    refused("-machine", "no-such-machine", names=["machine" if vmtest.IS_QEMU else "no-such-machine"])
+    refused("-machine", "no-such-machine",
+            names=["machine" if vmtest.IS_QEMU else "no-such-machine"])
     refused("-cpu", "no-such-cpu", names=["no-such-cpu"])
     refused("-device", "no-such-device", names=["no-such-device"])
     refused("-no-such-option", names=["no-such-option"])

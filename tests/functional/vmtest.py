@@ -67,7 +67,7 @@ class VM:
             self._fail("timed out")
         data = os.read(self.process.stdout.fileno(), 65536)
         raw = self.held + data.decode("utf-8", "replace").replace("\r", "")
-        # Terminal control sequences are for terminals; one that is not whole yet waits for its rest.
+        # Control sequences are for terminals; one that is not whole yet waits for its rest.
         whole = len(raw) - len(PARTIAL_ESCAPE.search(raw)[0])
         self.output += ESCAPE.sub("", raw[:whole])
         self.held = raw[whole:]
