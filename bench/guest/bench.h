@@ -3,7 +3,6 @@
 #ifndef BENCH_GUEST_BENCH_H
 #define BENCH_GUEST_BENCH_H
 
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
