@@ -71,7 +71,8 @@ struct Vcpu {
     uint64_t a20_mask;           /* ANDed into physical addresses: all ones with A20 on */
     GThread *thread;
     GCond wake;                  /* with the machine lock */
-    bool parked;
+    bool parked;                 /* by vcpu_pause(); under the machine lock */
+    atomic_bool waiting;         /* asleep on @wake, or about to */
     void (*request_reset)(void *machine); /* triple fault */
 };
 
