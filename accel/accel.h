@@ -26,6 +26,7 @@ enum {
     VCPU_STOP = 1u << 6,      /* park until resumed */
     VCPU_EXIT = 1u << 7,      /* end the thread */
     VCPU_TIMER = 1u << 8,     /* look at the clock */
+    VCPU_CODE_CHANGED = 1u << 9, /* drop decoded code that another CPU or a device overwrote */
 };
 
 /* The interrupt controller as the CPU sees it: the local APIC, or the 8259 alone. Machine lock held. */
@@ -50,6 +51,8 @@ typedef struct VcpuOps {
     /* Power-on reset. The boot CPU starts at the reset vector, others wait for SIPI. */
     void (*reset)(Vcpu *vcpu);
     void (*free)(Vcpu *vcpu);
+    /* Guest TSC now, for the local APIC's deadline timer; NULL: CLOCK_VM counted at tsc_hz. */
+    uint64_t (*read_tsc)(Vcpu *vcpu);
 } VcpuOps;
 
 struct Vcpu {
@@ -70,7 +73,8 @@ struct Vcpu {
     uint64_t a20_mask;           /* ANDed into physical addresses: all ones with A20 on */
     GThread *thread;
     GCond wake;                  /* with the machine lock */
-    bool parked;
+    bool parked;                 /* by vcpu_pause(); under the machine lock */
+    atomic_bool waiting;         /* asleep on @wake, or about to */
     void (*request_reset)(void *machine); /* triple fault */
 };
 

@@ -33,6 +33,7 @@ typedef struct ChardevClient {
 ChardevSet *chardev_set_new(const Config *config, Diag *diag);
 void chardev_set_free(ChardevSet *set);
 Chardev *chardev_find(ChardevSet *set, const char *id);
+const char *chardev_id(const Chardev *chardev);
 
 /* Attaches a front end; false and @error if it is taken and not a mux. */
 bool chardev_attach(Chardev *chardev, const ChardevClient *client, void *opaque, GError **error);

@@ -20,11 +20,18 @@ typedef enum {
 typedef struct Timer Timer;
 typedef void TimerFn(void *opaque);
 
+/* Prepares the clocks: CLOCK_VM is 0 and runs. Called by main_loop_init() and timer_new(). */
+void timers_init(void);
 /* Now on @clock; callable from any thread, without a lock. */
 int64_t clock_ns(ClockType clock);
 /* Stops and restarts CLOCK_VM (stop/cont). Machine lock held. */
 void clock_vm_pause(void);
 void clock_vm_resume(void);
+/*
+ * Moves a paused CLOCK_VM on by @ns and runs what falls due, each timer at its very time: how tests
+ * drive chips without waiting. Machine lock held.
+ */
+void clock_vm_step(int64_t ns);
 
 /* Timers are created, armed and freed under the machine lock. */
 Timer *timer_new(ClockType clock, TimerFn *fn, void *opaque);

@@ -58,6 +58,16 @@ typedef struct Property {
 
 /* --- Types -------------------------------------------------------------- */
 
+/*
+ * I/O ports that every device of a type takes, so that a wiring mistake is found in the plan, before
+ * anything is realized. The device still maps them itself.
+ */
+typedef struct PortClaim {
+    const char *property; /* a number that is added to @port (iobase), or NULL: fixed */
+    uint16_t port;
+    uint16_t count;       /* 0 ends the list */
+} PortClaim;
+
 struct DeviceType {
     const char *name;         /* as in -device */
     const char *const *aliases; /* other names, NULL-terminated, or NULL */
@@ -72,6 +82,7 @@ struct DeviceType {
     void (*unrealize)(Device *device);
     void (*reset)(Device *device); /* power-on and system reset; must leave a usable state */
     const char *const *child_buses; /* bus types it provides, NULL-terminated, e.g. {"isa", NULL} */
+    const PortClaim *ports;   /* ends with count == 0; NULL: none */
     const void *bus_class;    /* what the bus wants to know of a type: PciDeviceClass * */
     bool hotpluggable;
     const char *not_for_users; /* reason why -device cannot create it, or NULL */
@@ -99,6 +110,7 @@ struct BusType {
     /* Checks and claims the device's place (slot, address) before realize; both origins in the error. */
     bool (*attach)(Bus *bus, Device *device, GError **error);
     void (*detach)(Bus *bus, Device *device);
+    unsigned irq_count;        /* interrupts that the property "irq" of a device chooses from */
     /* Where a device's place on the bus is told to people: "addr 03.0"; caller frees. */
     char *(*place)(const Device *device);
 };
@@ -113,9 +125,26 @@ struct Bus {
     GPtrArray *children; /* of Device *, in order of attachment */
 };
 
+/* --- Property values ------------------------------------------------------ */
+
+#define DEVICE_ERROR (device_error_quark())
+GQuark device_error_quark(void);
+
+/* What @property takes, for people: "a number from 0 to 255", "one of: a, b"; caller frees. */
+char *property_accepts(const Property *property);
+/* True if @text is a value of @property; needs no device. A PROP_CHARDEV takes any id. */
+bool property_check(const Property *property, const char *text, GError **error);
+/* Reads a number (PROP_UINT*, PROP_INT32, PROP_SIZE, PROP_PCI_ADDR) that property_check() accepts. */
+int64_t property_number(const Property *property, const char *text);
+
 /* --- Life cycle (used by assembly, hotplug and tests) -------------------- */
 
 const DeviceType *device_type_find(const char *name); /* by name or alias */
+/* All types sorted by name; of const DeviceType *; caller unrefs. */
+GPtrArray *device_types_list(void);
+const BusType *bus_type_find(const char *name);
+/* The id, or the type's name of an unnamed device, for messages. */
+const char *device_name(const Device *device);
 /* Allocates and initialises; properties have their defaults. */
 Device *device_new(Machine *machine, const DeviceType *type, const char *id);
 /* Finds a property of the type or of its bus. */

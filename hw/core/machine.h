@@ -41,6 +41,16 @@ struct Machine {
     struct MachinePrivate *priv;
 };
 
+/* A machine with a system bus, memory and ports, but nothing in them. @config may be NULL. */
+Machine *machine_new(const Config *config);
+/* Ends the vCPUs and frees devices, back to front, vCPUs and all the rest. Machine lock held. */
+void machine_free(Machine *machine);
+/*
+ * Runs the @ready hooks, resets everything and starts the vCPU threads, parked if @paused (-S).
+ * Machine lock held.
+ */
+void machine_start(Machine *machine, bool paused);
+
 /* --- Interrupt lines ----------------------------------------------------- */
 
 /* The line with global system interrupt number @gsi (ISA IRQ n is GSI n). Never NULL for a valid n. */
@@ -62,6 +72,8 @@ void machine_request_shutdown(Machine *machine, ShutdownCause cause, int status)
 void machine_request_powerdown(Machine *machine);                    /* presses the power button */
 void machine_pause(Machine *machine);                                /* QMP stop */
 void machine_resume(Machine *machine);
+/* Resets devices in realize order, then the vCPUs. In the main loop, machine lock held. */
+void machine_reset(Machine *machine);
 
 /* Hooks: @ready after all devices are realized and before the first reset; @powerdown on the power
  * button; both in order of registration. */

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The commands of a day. Meson does the building; see docs/testing.md for what `check` runs.
+.PHONY: all deps build guest run check bench install clean
+.NOTPARALLEL:
+
+STEP = @scripts/step
+
+all: build
+
+# Installs missing packages: with apt-get, as root or through sudo; nothing when all are there.
+deps:
+	$(STEP) "Installing packages (scripts/apt-packages.txt)" scripts/install-deps
+
+build/build.ninja: | deps
+	$(STEP) "Configuring" ./configure
+
+build: deps build/build.ninja
+	$(STEP) "Building" ninja -C build
+
+guest: deps
+	$(STEP) "Making the demo guest" scripts/make-guest
+
+# A Linux virtual machine in this terminal. Input may be piped.
+run: build guest
+	@scripts/run-demo
+
+check: deps
+	@scripts/check
+
+bench: build guest
+	@bench/boot
+
+install: build
+	meson install -C build
+
+# Downloads stay in .cache/, for the next build.
+clean:
+	rm -rf build build-clang

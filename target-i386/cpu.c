@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A CPU's life: creation, reset, and the state that is derived from control registers and CS. */
+#include "target-i386/cpu.h"
+
+#include <string.h>
+
+#include "target-i386/interp/cache.h"
+#include "target-i386/mmu.h"
+#include "util/log.h"
+
+void cpu_update_mode(X86CPU *cpu)
+{
+    const X86Segment *cs = &cpu->seg[SEG_CS];
+
+    if (!(cpu->cr0 & CR0_PE)) {
+        cpu->cpl = 0;
+    } else if (cpu->eflags & FL_VM) {
+        cpu->cpl = 3;
+    }
+    if ((cpu->efer & EFER_LMA) && (cs->attr & SEG_ATTR_L)) {
+        cpu->code_size = 64;
+    } else {
+        cpu->code_size = cs->attr & SEG_ATTR_DB ? 32 : 16;
+    }
+    cpu->ss32 = cpu->seg[SEG_SS].attr & SEG_ATTR_DB;
+    if (cpu->cpl == 3) {
+        cpu->mmu_view = MMU_USER;
+    } else {
+        cpu->mmu_view =
+            (cpu->cr4 & CR4_SMAP) && !(cpu->eflags & FL_AC) ? MMU_SUPER_SMAP : MMU_SUPER;
+    }
+    cpu->debug_active = (cpu->eflags & FL_TF) || (cpu->dr[7] & 0xff);
+}
+
+void cpu_set_eflags(X86CPU *cpu, uint32_t value, uint32_t mask)
+{
+    uint32_t other = mask & ~(uint32_t)FL_ARITH;
+
+    cpu->cc = (cpu->cc & ~mask) | (value & mask & FL_ARITH);
+    cpu->eflags = (cpu->eflags & ~other) | (value & other) | 2;
+    if (mask & (FL_VM | FL_AC | FL_TF)) {
+        cpu_update_mode(cpu);
+    }
+}
+
+static void reset_segments(X86CPU *cpu)
+{
+    for (unsigned i = 0; i < SEG_COUNT; i++) {
+        cpu->seg[i] = (X86Segment){.limit = 0xffff, .attr = SEG_ATTR_P | SEG_ATTR_S | 3};
+    }
+    cpu->seg[SEG_CS].selector = 0xf000;
+    cpu->seg[SEG_CS].base = 0xffff0000;
+    cpu->seg[SEG_CS].attr = SEG_ATTR_P | SEG_ATTR_S | 0xb;
+    cpu->seg[SEG_LDTR].attr = SEG_ATTR_P | 2;
+    cpu->seg[SEG_TR].attr = SEG_ATTR_P | 0xb;
+    cpu->gdtr = (X86Table){.limit = 0xffff};
+    cpu->idtr = (X86Table){.limit = 0xffff};
+}
+
+/* What only power-on and RESET clear; INIT leaves it alone (SDM 3A table 9-1). */
+static void reset_kept_by_init(X86CPU *cpu)
+{
+    memset(&cpu->x87, 0, sizeof(cpu->x87));
+    memset(cpu->vec, 0, sizeof(cpu->vec));
+    memset(cpu->opmask, 0, sizeof(cpu->opmask));
+    cpu->x87.fcw = 0x40;
+    cpu->x87.ftw = 0xff; /* all valid, holding +0 */
+    cpu->x87.mxcsr = 0x1f80;
+    cpu->x87.mxcsr_mask = 0xffff;
+    cpu->xcr0 = 1;
+    cpu->pkru = 0;
+    cpu->msr_star = cpu->msr_lstar = cpu->msr_cstar = cpu->msr_fmask = 0;
+    cpu->msr_kernel_gs_base = cpu->msr_tsc_aux = 0;
+    cpu->msr_sysenter_cs = cpu->msr_sysenter_esp = cpu->msr_sysenter_eip = 0;
+    cpu->msr_pat = 0x0007040600070406ULL;
+    cpu->msr_misc_enable = 1; /* fast strings */
+    cpu->msr_tsc_adjust = cpu->msr_spec_ctrl = cpu->msr_xss = cpu->msr_feature_control = 0;
+    cpu->msr_mcg_status = 0;
+    cpu->msr_mtrr_def_type = 0;
+    memset(cpu->msr_mtrr_fix, 0, sizeof(cpu->msr_mtrr_fix));
+    memset(cpu->msr_mtrr_base, 0, sizeof(cpu->msr_mtrr_base));
+    memset(cpu->msr_mtrr_mask, 0, sizeof(cpu->msr_mtrr_mask));
+    cpu->tsc_offset = 0;
+    cpu->smm = false;
+}
+
+/* Processor signature in EDX after reset (SDM 3A 9.1.2). */
+static uint32_t cpu_signature(X86CPU *cpu)
+{
+    uint32_t out[4] = {0};
+
+    if (cpu->cpuid) {
+        cpu_cpuid(cpu, 1, 0, out);
+    }
+    return out[0];
+}
+
+void cpu_reset(X86CPU *cpu, bool init)
+{
+    if (log_enabled(LOG_CPU_RESET)) {
+        log_write(LOG_CPU_RESET, "CPU %u %s", cpu->vcpu.index, init ? "INIT" : "reset");
+    }
+    memset(cpu->regs, 0, sizeof(cpu->regs));
+    cpu->cpu_rip = 0xfff0;
+    cpu->regs[R_RDX] = cpu_signature(cpu);
+    cpu->cc = 0;
+    cpu->eflags = 2;
+    reset_segments(cpu);
+    cpu->cr0 = (init ? cpu->cr0 & (CR0_CD | CR0_NW) : CR0_CD | CR0_NW) | CR0_ET;
+    cpu->cr2 = cpu->cr3 = cpu->cr4 = cpu->cr8 = cpu->efer = 0;
+    memset(cpu->dr, 0, sizeof(cpu->dr));
+    cpu->dr[6] = 0xffff0ff0;
+    cpu->dr[7] = 0x400;
+    memset(cpu->pdpte, 0, sizeof(cpu->pdpte));
+    if (!init) {
+        reset_kept_by_init(cpu);
+    }
+    cpu->interrupt_shadow = cpu->nmi_blocked = false;
+    cpu->exception.vector = -1;
+    cpu->delivering = -1;
+    cpu->insn = NULL;
+    vcpu_clear(&cpu->vcpu, VCPU_NMI | VCPU_SMI | VCPU_INIT | VCPU_SIPI);
+    cpu->vcpu.wait_for_sipi = !cpu->vcpu.is_bsp;
+    cpu->vcpu.halted = !cpu->vcpu.is_bsp;
+    if (cpu->vcpu.intr_ops && init) {
+        cpu->vcpu.intr_ops->cpu_reset(cpu->vcpu.intr_opaque);
+    }
+    mmu_memory_changed(cpu);
+    cpu_update_mode(cpu);
+}
+
+X86CPU *cpu_new(MemorySpace *memory, PortSpace *ports, CodeDomain *domain, unsigned index)
+{
+    X86CPU *cpu;
+
+    /* The vector registers want 64-byte alignment, which g_new does not promise. */
+    cpu = g_aligned_alloc0(1, sizeof(*cpu), 64);
+    cpu->vcpu.index = index;
+    cpu->vcpu.apic_id = index;
+    cpu->vcpu.is_bsp = index == 0;
+    cpu->vcpu.memory = memory;
+    cpu->vcpu.ports = ports;
+    cpu->vcpu.tsc_hz = 1000000000;
+    cpu->vcpu.a20_mask = UINT64_MAX;
+    g_cond_init(&cpu->vcpu.wake);
+    cpu->phys_bits = 40;
+    cpu->virt_bits = 48;
+    mmu_init(cpu);
+    cpu->code = code_cache_new(cpu, domain);
+    return cpu;
+}
+
+void cpu_free(X86CPU *cpu)
+{
+    code_cache_free(cpu->code);
+    g_cond_clear(&cpu->vcpu.wake);
+    g_aligned_free(cpu);
+}

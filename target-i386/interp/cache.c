@@ -1,0 +1,602 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The decoded-block cache. Blocks belong to one CPU and are found by the RAM their bytes lie in, so
+ * that they survive changes of address space. A page that holds decoded code is marked; a write to it
+ * takes the slow path, and where it meets a 64-byte granule with code, the blocks there are dropped:
+ * at once in the writing CPU, through a queue in the others (which hardware too shows only at a
+ * serializing point, SDM 3A 8.1.3).
+ */
+#include "target-i386/interp/cache.h"
+
+#include <string.h>
+
+#include "target-i386/interp/decode.h"
+#include "util/log.h"
+
+#define HASH_SIZE       (1u << 15)
+#define FETCH_TLB_SIZE  256u
+#define MAX_INSNS       (1u << 19) /* decoded instructions kept by one CPU: 24 MiB */
+#define QUEUE_LIMIT     64u        /* pending invalidations before the whole cache goes */
+#define GRANULE_SHIFT   6
+
+/* A page with decoded code. */
+typedef struct CodePage {
+    uint64_t ram;      /* RamBlock.ram_id + offset of the page */
+    uint64_t granules; /* bit n: code in bytes 64n..64n+63 */
+    Block *blocks;     /* linked by page_next[] */
+} CodePage;
+
+/* Where instruction fetches from a linear page go. */
+typedef struct FetchEntry {
+    uint64_t page_va;
+    uint32_t generation;
+    bool user;
+    MemoryPage page;
+    uint64_t gpa;
+} FetchEntry;
+
+typedef struct Invalidation {
+    uint64_t ram;
+    uint64_t size;
+} Invalidation;
+
+struct CodeDomain {
+    MemorySpace *memory;
+    GMutex lock;       /* over caches */
+    GPtrArray *caches; /* of CodeCache * */
+};
+
+struct CodeCache {
+    X86CPU *cpu;
+    CodeDomain *domain;
+    Decoder *decoder;
+    GMutex lock;          /* over pages' structure and queue; the owner alone changes pages */
+    GHashTable *pages;    /* &CodePage.ram -> CodePage */
+    GArray *queue;        /* of Invalidation */
+    bool queue_all;       /* the queue overflowed */
+    unsigned insns;       /* decoded and alive */
+    GPtrArray *retired;   /* blocks to free when none runs */
+    Block *scratch;       /* the uncached block: code in device memory */
+    Block *hash[HASH_SIZE];
+    FetchEntry fetch[FETCH_TLB_SIZE];
+    JumpEntry jumps[JUMP_CACHE_SIZE];
+};
+
+/* --- domain ----------------------------------------------------------------- */
+
+static void code_written(void *opaque, RamBlock *block, uint64_t offset, uint64_t size);
+
+CodeDomain *code_domain_new(MemorySpace *memory)
+{
+    CodeDomain *domain = g_new0(CodeDomain, 1);
+
+    domain->memory = memory;
+    domain->caches = g_ptr_array_new();
+    g_mutex_init(&domain->lock);
+    memory_set_code_listener(memory, code_written, domain);
+    return domain;
+}
+
+void code_domain_free(CodeDomain *domain)
+{
+    memory_set_code_listener(domain->memory, NULL, NULL);
+    g_ptr_array_free(domain->caches, true);
+    g_mutex_clear(&domain->lock);
+    g_free(domain);
+}
+
+CodeCache *code_cache_new(X86CPU *cpu, CodeDomain *domain)
+{
+    CodeCache *cache = g_new0(CodeCache, 1);
+
+    cache->cpu = cpu;
+    cache->domain = domain;
+    cache->pages = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, g_free);
+    cache->queue = g_array_new(false, false, sizeof(Invalidation));
+    cache->retired = g_ptr_array_new_with_free_func(g_free);
+    cache->scratch = g_malloc0(sizeof(Block) + sizeof(Insn));
+    g_mutex_init(&cache->lock);
+    g_mutex_lock(&domain->lock);
+    g_ptr_array_add(domain->caches, cache);
+    g_mutex_unlock(&domain->lock);
+    return cache;
+}
+
+static void free_chain(Block *block)
+{
+    while (block) {
+        Block *next = block->hash_next;
+
+        g_free(block);
+        block = next;
+    }
+}
+
+void code_cache_free(CodeCache *cache)
+{
+    g_mutex_lock(&cache->domain->lock);
+    g_ptr_array_remove(cache->domain->caches, cache);
+    g_mutex_unlock(&cache->domain->lock);
+    for (unsigned i = 0; i < HASH_SIZE; i++) {
+        free_chain(cache->hash[i]);
+    }
+    g_hash_table_destroy(cache->pages);
+    g_array_free(cache->queue, true);
+    g_ptr_array_free(cache->retired, true);
+    g_free(cache->scratch);
+    decoder_free(cache->decoder);
+    g_mutex_clear(&cache->lock);
+    g_free(cache);
+}
+
+CodeDomain *code_cache_domain(CodeCache *cache)
+{
+    return cache->domain;
+}
+
+JumpEntry *code_jump_entries(CodeCache *cache)
+{
+    return cache->jumps;
+}
+
+uint64_t code_cache_memory(const CodeCache *cache)
+{
+    return sizeof(*cache) + (uint64_t)cache->insns * sizeof(Insn);
+}
+
+/* --- invalidation ------------------------------------------------------------- */
+
+static unsigned hash_of(uint64_t ram, uint32_t mode)
+{
+    return (ram ^ (ram >> 15) ^ mode) % HASH_SIZE;
+}
+
+/* What the rest of a dropped block turns into: back to the run loop, which looks the code up anew. */
+static void insn_gone(X86CPU *cpu, const Insn *insn)
+{
+    cpu_leave_block(cpu);
+}
+
+static void hash_remove(CodeCache *cache, Block *block)
+{
+    Block **link = &cache->hash[hash_of(block->ram, block->mode)];
+
+    while (*link != block) {
+        link = &(*link)->hash_next;
+    }
+    *link = block->hash_next;
+}
+
+static CodePage *page_find(CodeCache *cache, uint64_t ram)
+{
+    uint64_t key = ram & ~(uint64_t)(GUEST_PAGE_SIZE - 1);
+
+    return g_hash_table_lookup(cache->pages, &key);
+}
+
+static unsigned page_slot(const Block *block, const CodePage *page)
+{
+    return (block->ram & ~(uint64_t)(GUEST_PAGE_SIZE - 1)) == page->ram ? 0 : 1;
+}
+
+static void page_unlink(CodePage *page, Block *block)
+{
+    Block **link = &page->blocks;
+
+    while (*link != block) {
+        link = &(*link)->page_next[page_slot(*link, page)];
+    }
+    *link = block->page_next[page_slot(block, page)];
+}
+
+/* The granules that @block covers in @page. */
+static uint64_t block_granules(const Block *block, const CodePage *page)
+{
+    unsigned first, last;
+    uint64_t start = block->ram & (GUEST_PAGE_SIZE - 1);
+
+    if (page_slot(block, page) == 0) {
+        first = start >> GRANULE_SHIFT;
+        last = (MIN(start + block->bytes, GUEST_PAGE_SIZE) - 1) >> GRANULE_SHIFT;
+    } else {
+        first = 0;
+        last = (start + block->bytes - GUEST_PAGE_SIZE - 1) >> GRANULE_SHIFT;
+    }
+    return (UINT64_MAX << first) & (UINT64_MAX >> (63 - last));
+}
+
+static void block_drop(CodeCache *cache, Block *block)
+{
+    CodePage *page = page_find(cache, block->ram);
+
+    hash_remove(cache, block);
+    page_unlink(page, block);
+    if (block->ram2 != UINT64_MAX) {
+        page_unlink(page_find(cache, block->ram2), block);
+    }
+    for (unsigned i = 0; i < block->count; i++) {
+        block->insns[i].fn = insn_gone;
+    }
+    cache->insns -= block->count;
+    g_ptr_array_add(cache->retired, block);
+}
+
+static uint64_t granule_mask(uint64_t offset, uint64_t size)
+{
+    unsigned first = offset >> GRANULE_SHIFT;
+    unsigned last = (offset + size - 1) >> GRANULE_SHIFT;
+
+    return (UINT64_MAX << first) & (UINT64_MAX >> (63 - last));
+}
+
+/* Drops the blocks of @page that meet @mask and counts the granules of the rest anew. */
+static void page_invalidate(CodeCache *cache, CodePage *page, uint64_t mask)
+{
+    Block *block = page->blocks;
+    uint64_t left = 0;
+
+    while (block) {
+        Block *next = block->page_next[page_slot(block, page)];
+        uint64_t granules = block_granules(block, page);
+
+        if (granules & mask) {
+            block_drop(cache, block);
+        } else {
+            left |= granules;
+        }
+        block = next;
+    }
+    page->granules = left;
+    cache->cpu->tlb_generation++; /* jump-cache entries may name dropped blocks */
+}
+
+static void cache_flush(CodeCache *cache)
+{
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, cache->pages);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        page_invalidate(cache, value, UINT64_MAX);
+    }
+}
+
+/* A write to [ram, ram+size), within one page. Cache lock held; true if the page stays of interest. */
+static bool cache_written(CodeCache *cache, uint64_t ram, uint64_t size)
+{
+    CodePage *page = page_find(cache, ram);
+    uint64_t mask = granule_mask(ram & (GUEST_PAGE_SIZE - 1), size);
+    Invalidation item = {ram, size};
+
+    if (!page) {
+        return false;
+    }
+    if (!(page->granules & mask)) {
+        return page->granules;
+    }
+    if (vcpu_current() == &cache->cpu->vcpu) {
+        page_invalidate(cache, page, mask);
+        return page->granules;
+    }
+    if (cache->queue->len < QUEUE_LIMIT) {
+        g_array_append_val(cache->queue, item);
+    } else {
+        cache->queue_all = true;
+    }
+    vcpu_raise(&cache->cpu->vcpu, VCPU_CODE_CHANGED);
+    return true;
+}
+
+static void code_written(void *opaque, RamBlock *block, uint64_t offset, uint64_t size)
+{
+    CodeDomain *domain = opaque;
+    bool wanted = false;
+
+    g_mutex_lock(&domain->lock);
+    for (unsigned i = 0; i < domain->caches->len; i++) {
+        CodeCache *cache = g_ptr_array_index(domain->caches, i);
+
+        g_mutex_lock(&cache->lock);
+        wanted |= cache_written(cache, block->ram_id + offset, size);
+        g_mutex_unlock(&cache->lock);
+    }
+    if (!wanted) {
+        ram_page_unmark(block, offset, PAGE_WATCH_CODE);
+    }
+    g_mutex_unlock(&domain->lock);
+}
+
+void code_drain(X86CPU *cpu)
+{
+    CodeCache *cache = cpu->code;
+
+    vcpu_clear(&cpu->vcpu, VCPU_CODE_CHANGED);
+    g_mutex_lock(&cache->lock);
+    if (cache->queue_all) {
+        cache_flush(cache);
+    }
+    for (unsigned i = 0; i < cache->queue->len; i++) {
+        const Invalidation *item = &g_array_index(cache->queue, Invalidation, i);
+        CodePage *page = page_find(cache, item->ram);
+
+        if (page) {
+            page_invalidate(cache, page,
+                            granule_mask(item->ram & (GUEST_PAGE_SIZE - 1), item->size));
+        }
+    }
+    g_array_set_size(cache->queue, 0);
+    cache->queue_all = false;
+    g_mutex_unlock(&cache->lock);
+}
+
+/* --- fetching ------------------------------------------------------------------- */
+
+/* Resolves the page of linear address @pc for fetching, raising what a fetch raises. */
+static const FetchEntry *fetch_page(X86CPU *cpu, uint64_t pc)
+{
+    uint64_t page_va = pc & ~(uint64_t)(GUEST_PAGE_SIZE - 1);
+    FetchEntry *entry = &cpu->code->fetch[(pc >> GUEST_PAGE_BITS) % FETCH_TLB_SIZE];
+    bool user = cpu->cpl == 3;
+    uint32_t error;
+
+    if (G_LIKELY(entry->page_va == page_va && entry->generation == cpu->tlb_generation &&
+                 entry->user == user && entry->page.block)) {
+        return entry;
+    }
+    if (cpu_code64(cpu) && !cpu_canonical(cpu, pc)) {
+        cpu_raise_gp(cpu, 0);
+    }
+    entry->page.block = NULL;
+    if (!mmu_translate(cpu, user ? MMU_USER : MMU_SUPER, pc, ACCESS_FETCH, &entry->gpa, &error)) {
+        cpu->cr2 = pc;
+        cpu_raise_error(cpu, EXC_PF, error);
+    }
+    entry->gpa &= ~(uint64_t)(GUEST_PAGE_SIZE - 1);
+    entry->page = memory_resolve_page(cpu->vcpu.memory, entry->gpa);
+    entry->page_va = page_va;
+    entry->generation = cpu->tlb_generation;
+    entry->user = user;
+    return entry;
+}
+
+static uint64_t page_ram(const FetchEntry *entry)
+{
+    return entry->page.block->ram_id + entry->page.offset;
+}
+
+/* Makes sure that writes to the page are seen from now on, before its bytes are read. */
+static CodePage *watch_page(X86CPU *cpu, const FetchEntry *entry)
+{
+    CodeCache *cache = cpu->code;
+    CodePage *page = page_find(cache, page_ram(entry));
+    CodeDomain *domain = cache->domain;
+
+    if (page && (ram_page_marks(entry->page.block, entry->page.offset) & PAGE_WATCH_CODE)) {
+        return page;
+    }
+    g_mutex_lock(&domain->lock);
+    if (!page) {
+        page = g_new0(CodePage, 1);
+        page->ram = page_ram(entry);
+        g_mutex_lock(&cache->lock);
+        g_hash_table_insert(cache->pages, &page->ram, page);
+        g_mutex_unlock(&cache->lock);
+    }
+    ram_page_mark(entry->page.block, entry->page.offset, PAGE_WATCH_CODE);
+    for (unsigned i = 0; i < domain->caches->len; i++) {
+        CodeCache *other = g_ptr_array_index(domain->caches, i);
+
+        mmu_forget_writes(other->cpu, entry->page.block, entry->page.offset);
+    }
+    g_mutex_unlock(&domain->lock);
+    return page;
+}
+
+/* --- building blocks --------------------------------------------------------------- */
+
+static uint32_t decode_mode(const X86CPU *cpu)
+{
+    return cpu->code_size | cpu_pm(cpu) << 9;
+}
+
+/* Bytes that CS's limit leaves from RIP on; raises #GP(0) where there are none. */
+static uint64_t limit_room(X86CPU *cpu)
+{
+    uint32_t limit = cpu->seg[SEG_CS].limit;
+
+    if (cpu_code64(cpu)) {
+        return UINT64_MAX;
+    }
+    if (cpu->cpu_rip > limit) {
+        cpu_raise_gp(cpu, 0);
+    }
+    return (uint64_t)limit - cpu->cpu_rip + 1;
+}
+
+static Block *block_new(const Insn *insns, unsigned count, unsigned bytes, uint32_t mode)
+{
+    Block *block = g_malloc(sizeof(*block) + count * sizeof(Insn));
+
+    memset(block, 0, sizeof(*block));
+    block->mode = mode;
+    block->bytes = bytes;
+    block->count = count;
+    block->ram2 = UINT64_MAX;
+    memcpy(block->insns, insns, count * sizeof(Insn));
+    block->tail = insns[count - 1].flags & INSN_END ? 0 : insns[count - 1].len;
+    return block;
+}
+
+static void block_insert(CodeCache *cache, Block *block, CodePage *page, CodePage *page2)
+{
+    Block **bucket = &cache->hash[hash_of(block->ram, block->mode)];
+
+    g_mutex_lock(&cache->lock);
+    block->hash_next = *bucket;
+    *bucket = block;
+    block->page_next[0] = page->blocks;
+    page->blocks = block;
+    page->granules |= block_granules(block, page);
+    if (page2) {
+        block->page_next[1] = page2->blocks;
+        page2->blocks = block;
+        page2->granules |= block_granules(block, page2);
+    }
+    g_mutex_unlock(&cache->lock);
+    cache->insns += block->count;
+}
+
+/* A block whose single instruction reaches into the next page. */
+static Block *build_crossing(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
+{
+    unsigned room = GUEST_PAGE_SIZE - (pc & (GUEST_PAGE_SIZE - 1));
+    uint64_t next = cpu_code64(cpu) ? pc + room : (uint32_t)(pc + room);
+    uint8_t bytes[15];
+    FetchEntry first = *entry;
+    const FetchEntry *second = fetch_page(cpu, next);
+    CodePage *page, *page2;
+    Insn insn;
+    Block *block;
+
+    if (!second->page.block) {
+        return NULL;
+    }
+    page = watch_page(cpu, &first);
+    page2 = watch_page(cpu, second);
+    memcpy(bytes, first.page.read + (pc & (GUEST_PAGE_SIZE - 1)), room);
+    memcpy(bytes + room, second->page.read, sizeof(bytes) - room);
+    if (decode_insn(cpu->code->decoder, cpu, bytes, MIN(sizeof(bytes), limit_room(cpu)), &insn) !=
+        DECODE_OK) {
+        cpu_raise_gp(cpu, 0);
+    }
+    block = block_new(&insn, 1, insn.len, decode_mode(cpu));
+    block->ram = page_ram(&first) + (pc & (GUEST_PAGE_SIZE - 1));
+    if (insn.len > room) {
+        block->ram2 = page_ram(second);
+    } else {
+        page2 = NULL;
+    }
+    block_insert(cpu->code, block, page, page2);
+    return block;
+}
+
+/* Code in device memory: one instruction at a time, fetched byte by byte, never kept. */
+static Block *build_uncached(X86CPU *cpu, uint64_t pc)
+{
+    Block *block = cpu->code->scratch;
+    uint8_t bytes[15];
+    unsigned size = 0;
+    DecodeResult result;
+
+    do {
+        const FetchEntry *entry = fetch_page(cpu, pc + size);
+
+        memory_read(cpu->vcpu.memory, entry->gpa + ((pc + size) & (GUEST_PAGE_SIZE - 1)),
+                    &bytes[size], 1);
+        size++;
+        result = decode_insn(cpu->code->decoder, cpu, bytes, size, &block->insns[0]);
+    } while (result == DECODE_MORE && size < sizeof(bytes));
+    if (result != DECODE_OK || block->insns[0].len > limit_room(cpu)) {
+        cpu_raise_gp(cpu, 0);
+    }
+    block->count = 1;
+    block->tail = block->insns[0].flags & INSN_END ? 0 : block->insns[0].len;
+    cpu->tlb_generation++; /* so that the jump cache does not keep it */
+    return block;
+}
+
+static Block *build_block(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
+{
+    CodeCache *cache = cpu->code;
+    unsigned offset = pc & (GUEST_PAGE_SIZE - 1);
+    uint64_t room = MIN(GUEST_PAGE_SIZE - offset, limit_room(cpu));
+    bool at_limit = room < GUEST_PAGE_SIZE - offset;
+    CodePage *page = watch_page(cpu, entry);
+    const uint8_t *code = entry->page.read + offset;
+    Insn insns[BLOCK_MAX_INSNS];
+    unsigned count = 0, bytes = 0;
+    Block *block;
+
+    do {
+        DecodeResult result = decode_insn(cache->decoder, cpu, code + bytes,
+                                          MIN(room - bytes, 15), &insns[count]);
+
+        if (result != DECODE_OK) {
+            if (count) {
+                break;
+            }
+            if (result == DECODE_MORE && !at_limit) {
+                return build_crossing(cpu, pc, entry);
+            }
+            cpu_raise_gp(cpu, 0);
+        }
+        bytes += insns[count].len;
+        count++;
+    } while (!(insns[count - 1].flags & INSN_END) && count < BLOCK_MAX_INSNS && bytes < room);
+    block = block_new(insns, count, bytes, decode_mode(cpu));
+    block->ram = page_ram(entry) + offset;
+    block_insert(cache, block, page, NULL);
+    return block;
+}
+
+static Block *hash_find(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
+{
+    uint64_t ram = page_ram(entry) + (pc & (GUEST_PAGE_SIZE - 1));
+    uint32_t mode = decode_mode(cpu);
+
+    for (Block *block = cpu->code->hash[hash_of(ram, mode)]; block; block = block->hash_next) {
+        if (block->ram == ram && block->mode == mode) {
+            const FetchEntry *second;
+
+            if (block->ram2 == UINT64_MAX) {
+                return block;
+            }
+            second = fetch_page(cpu, (pc | (GUEST_PAGE_SIZE - 1)) + 1);
+            if (second->page.block && page_ram(second) == block->ram2) {
+                return block;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* Between blocks: frees what was dropped, and everything when there is too much of it. */
+static void cache_collect(CodeCache *cache)
+{
+    if (cache->insns > MAX_INSNS) {
+        g_mutex_lock(&cache->lock);
+        cache_flush(cache);
+        g_mutex_unlock(&cache->lock);
+    }
+    if (cache->retired->len) {
+        cache->cpu->insn = NULL;
+        g_ptr_array_set_size(cache->retired, 0);
+    }
+}
+
+Block *code_find_slow(X86CPU *cpu, uint64_t pc)
+{
+    CodeCache *cache = cpu->code;
+    const FetchEntry *entry;
+    Block *block;
+
+    if (!cache->decoder) { /* features are known only after creation */
+        cache->decoder = decoder_new(cpu);
+    }
+    cache_collect(cache);
+    entry = fetch_page(cpu, pc);
+    if (!entry->page.block || !entry->page.read) {
+        return build_uncached(cpu, pc);
+    }
+    if (G_UNLIKELY(cpu->cpu_rip > cpu->seg[SEG_CS].limit && !cpu_code64(cpu))) {
+        cpu_raise_gp(cpu, 0);
+    }
+    block = hash_find(cpu, pc, entry);
+    if (!block) {
+        block = build_block(cpu, pc, entry);
+        if (!block) {
+            block = build_uncached(cpu, pc);
+        }
+    }
+    return block;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Decoded code: blocks of instructions per CPU, found by where their bytes lie in RAM, dropped when
+ * those bytes are written, by whichever CPU or device.
+ */
+#ifndef TARGET_I386_INTERP_CACHE_H
+#define TARGET_I386_INTERP_CACHE_H
+
+#include "target-i386/cpu.h"
+#include "target-i386/interp/insn.h"
+
+#define BLOCK_MAX_INSNS 64
+
+typedef struct Block Block;
+
+struct Block {
+    uint64_t ram;         /* where the first byte lies: RamBlock.ram_id + offset */
+    uint64_t ram2;        /* page of the bytes behind a page crossing, or UINT64_MAX */
+    uint32_t mode;        /* what of the CPU's mode decoding depends on */
+    uint16_t bytes;       /* length of the guest code */
+    uint16_t count;       /* instructions */
+    uint8_t tail;         /* bytes to advance after the last instruction (0: it sets RIP) */
+    Block *hash_next;
+    Block *page_next[2];
+    Insn insns[];
+};
+
+/* The caches of all CPUs that share a memory. */
+typedef struct CodeDomain CodeDomain;
+CodeDomain *code_domain_new(MemorySpace *memory);
+void code_domain_free(CodeDomain *domain);
+
+CodeCache *code_cache_new(X86CPU *cpu, CodeDomain *domain);
+void code_cache_free(CodeCache *cache);
+CodeDomain *code_cache_domain(CodeCache *cache);
+
+/* The block at the CPU's RIP, decoded if need be; fetch faults are raised. */
+Block *code_find_slow(X86CPU *cpu, uint64_t pc);
+/* Carries out what other CPUs and devices queued (VCPU_CODE_CHANGED). Run loop only. */
+void code_drain(X86CPU *cpu);
+/* Host bytes used by decoded code. */
+uint64_t code_cache_memory(const CodeCache *cache);
+
+/* Jump cache: linear RIP to block, valid as long as no translation changed. */
+#define JUMP_CACHE_SIZE 4096u
+typedef struct JumpEntry {
+    uint64_t pc;
+    Block *block;
+    uint32_t generation;
+    uint32_t mode; /* with the privilege, which decides who may fetch */
+} JumpEntry;
+
+JumpEntry *code_jump_entries(CodeCache *cache);
+
+static inline uint32_t code_jump_mode(const X86CPU *cpu)
+{
+    return cpu->code_size | (cpu->cpl == 3) << 8 | cpu_pm(cpu) << 9;
+}
+
+/* Linear address of the current instruction. */
+static inline uint64_t code_pc(const X86CPU *cpu)
+{
+    if (cpu_code64(cpu)) {
+        return cpu->cpu_rip;
+    }
+    return (uint32_t)(cpu->seg[SEG_CS].base + cpu->cpu_rip);
+}
+
+static inline Block *code_find(X86CPU *cpu, JumpEntry *jumps)
+{
+    uint64_t pc = code_pc(cpu);
+    JumpEntry *entry = &jumps[(pc ^ (pc >> 12)) % JUMP_CACHE_SIZE];
+    uint32_t generation = cpu->tlb_generation;
+
+    if (G_LIKELY(entry->pc == pc && entry->generation == generation &&
+                 entry->mode == code_jump_mode(cpu))) {
+        return entry->block;
+    }
+    entry->block = code_find_slow(cpu, pc);
+    entry->pc = pc;
+    entry->mode = code_jump_mode(cpu);
+    entry->generation = generation; /* of before: what must not be kept makes a new one */
+    return entry->block;
+}
+
+#endif

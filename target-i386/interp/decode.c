@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Decoding: Zydis reads the bytes, the common part of Insn is filled in here, and the family named
+ * for the mnemonic in the insns-*.def files chooses the function.
+ */
+#include "target-i386/interp/decode.h"
+
+#include <string.h>
+
+typedef enum { MODE_REAL16, MODE_LEGACY16, MODE_LEGACY32, MODE_LONG64, MODE_COUNT } DecoderMode;
+
+struct Decoder {
+    ZydisDecoder modes[MODE_COUNT];
+};
+
+typedef struct InsnRow {
+    InsnSelect *select;
+    X86Feature feature;
+} InsnRow;
+
+#define INSN(mnemonic, family, feature) INSN_FAMILY(family);
+#include "target-i386/interp/insns-base.def"
+#include "target-i386/interp/insns-simd.def"
+#include "target-i386/interp/insns-system.def"
+#undef INSN
+
+#define INSN(mnemonic, family, feature)                                                            \
+    [ZYDIS_MNEMONIC_##mnemonic] = {insn_select_##family, X86_FEATURE_##feature},
+static const InsnRow insn_rows[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {
+#include "target-i386/interp/insns-base.def"
+#include "target-i386/interp/insns-simd.def"
+#include "target-i386/interp/insns-system.def"
+};
+#undef INSN
+
+Decoder *decoder_new(const X86CPU *cpu)
+{
+    static const struct {
+        ZydisMachineMode mode;
+        ZydisStackWidth width;
+    } shapes[MODE_COUNT] = {
+        [MODE_REAL16] = {ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16},
+        [MODE_LEGACY16] = {ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16},
+        [MODE_LEGACY32] = {ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32},
+        [MODE_LONG64] = {ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64},
+    };
+    Decoder *decoder = g_new0(Decoder, 1);
+
+    for (unsigned i = 0; i < MODE_COUNT; i++) {
+        ZydisDecoder *d = &decoder->modes[i];
+        ZyanStatus status = ZydisDecoderInit(d, shapes[i].mode, shapes[i].width);
+
+        g_assert(ZYAN_SUCCESS(status));
+        /* Encodings that older CPUs take for NOP, BSR and BSF. */
+        ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
+        ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_CET, ZYAN_FALSE);
+        ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_CLDEMOTE, ZYAN_FALSE);
+        ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_LZCNT, cpu_has(cpu, X86_FEATURE_ABM));
+        ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_TZCNT, cpu_has(cpu, X86_FEATURE_BMI1));
+        ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_WBNOINVD, cpu_has(cpu, X86_FEATURE_WBNOINVD));
+    }
+    return decoder;
+}
+
+void decoder_free(Decoder *decoder)
+{
+    g_free(decoder);
+}
+
+static const ZydisDecoder *decoder_for_mode(const Decoder *decoder, const X86CPU *cpu)
+{
+    switch (cpu->code_size) {
+    case 64: return &decoder->modes[MODE_LONG64];
+    case 32: return &decoder->modes[MODE_LEGACY32];
+    default: return &decoder->modes[cpu_pm(cpu) ? MODE_LEGACY16 : MODE_REAL16];
+    }
+}
+
+static void insn_ud(X86CPU *cpu, const Insn *insn)
+{
+    cpu_raise_ud(cpu);
+}
+
+/* Byte offset into regs[] for general registers, the plain number for all others. */
+static uint16_t operand_register(ZydisRegister reg)
+{
+    if (reg >= ZYDIS_REGISTER_AH && reg <= ZYDIS_REGISTER_BH) {
+        return (reg - ZYDIS_REGISTER_AH) * 8 + 1;
+    }
+    if (reg >= ZYDIS_REGISTER_AL && reg <= ZYDIS_REGISTER_BL) {
+        return (reg - ZYDIS_REGISTER_AL) * 8;
+    }
+    if (reg >= ZYDIS_REGISTER_SPL && reg <= ZYDIS_REGISTER_R15B) {
+        return (reg - ZYDIS_REGISTER_SPL + 4) * 8;
+    }
+    if (reg >= ZYDIS_REGISTER_AX && reg <= ZYDIS_REGISTER_R15) {
+        return ZydisRegisterGetId(reg) * 8;
+    }
+    return ZydisRegisterGetId(reg);
+}
+
+static uint8_t address_register(ZydisRegister reg)
+{
+    if (reg == ZYDIS_REGISTER_NONE) {
+        return R_ZERO;
+    }
+    if (reg == ZYDIS_REGISTER_RIP || reg == ZYDIS_REGISTER_EIP) {
+        return R_RIP;
+    }
+    if (reg < ZYDIS_REGISTER_AX || reg > ZYDIS_REGISTER_R15) {
+        return R_ZERO; /* a vector index: its family looks at the operand itself */
+    }
+    return ZydisRegisterGetId(reg);
+}
+
+static SegReg segment_register(ZydisRegister reg)
+{
+    return reg == ZYDIS_REGISTER_NONE ? SEG_DS : (SegReg)(reg - ZYDIS_REGISTER_ES);
+}
+
+static void fill_memory(const X86CPU *cpu, const ZydisDecodedInstruction *zi,
+                        const ZydisDecodedOperandMem *mem, Insn *insn)
+{
+    bool wide = cpu_code64(cpu);
+
+    insn->base = address_register(mem->base);
+    insn->index = address_register(mem->index);
+    insn->scale = mem->scale >= 8 ? 3 : mem->scale >> 1;
+    insn->disp = mem->disp.value;
+    insn->seg = segment_register(mem->segment);
+    if (insn->base == R_RIP) {
+        insn->disp += zi->length;
+    }
+    if (wide) {
+        bool based = insn->seg == SEG_FS || insn->seg == SEG_GS;
+
+        insn->ea = zi->address_width == 64 ? (based ? EA_BASE64 : EA_FLAT64)
+                                           : (based ? EA_BASE32 : EA_FLAT32);
+    } else {
+        insn->ea = zi->address_width == 16 ? EA_SEG16 : EA_SEG32;
+    }
+}
+
+static void fill_register(const ZydisDecodedOperand *op, Insn *insn)
+{
+    ZydisRegister reg = op->reg.value;
+    uint16_t number = operand_register(reg);
+    bool high = reg >= ZYDIS_REGISTER_AH && reg <= ZYDIS_REGISTER_BH;
+
+    switch (op->encoding) {
+    case ZYDIS_OPERAND_ENCODING_MODRM_REG:
+        insn->reg = number;
+        insn->flags |= high ? INSN_REG_HIGH : 0;
+        break;
+    case ZYDIS_OPERAND_ENCODING_NDSNDD:
+        insn->reg2 = ZydisRegisterGetId(reg);
+        break;
+    default: /* ModRM.rm, register in the opcode, or implied accumulator */
+        insn->rm = number;
+        insn->flags |= high ? INSN_RM_HIGH : 0;
+        break;
+    }
+}
+
+static void fill_operands(const X86CPU *cpu, const InsnSource *src, Insn *insn)
+{
+    const ZydisDecodedInstruction *zi = src->zi;
+    unsigned immediates = 0;
+
+    for (unsigned i = 0; i < zi->operand_count_visible; i++) {
+        const ZydisDecodedOperand *op = &src->ops[i];
+
+        switch (op->type) {
+        case ZYDIS_OPERAND_TYPE_MEMORY:
+            fill_memory(cpu, zi, &op->mem, insn);
+            break;
+        case ZYDIS_OPERAND_TYPE_REGISTER:
+            fill_register(op, insn);
+            break;
+        case ZYDIS_OPERAND_TYPE_IMMEDIATE:
+            if (immediates++ == 0) {
+                insn->imm = op->imm.value.u;
+            } else {
+                insn->aux = op->imm.value.u;
+            }
+            break;
+        default: /* far pointer: its family reads the operand */
+            break;
+        }
+    }
+}
+
+static uint8_t prefix_flags(const ZydisDecodedInstruction *zi)
+{
+    uint8_t flags = 0;
+
+    if (zi->attributes & ZYDIS_ATTRIB_HAS_LOCK) {
+        flags |= INSN_LOCK;
+    }
+    if (zi->attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE)) {
+        flags |= INSN_REP;
+    }
+    if (zi->attributes & ZYDIS_ATTRIB_HAS_REPNE) {
+        flags |= INSN_REPNE;
+    }
+    return flags;
+}
+
+DecodeResult decode_insn(Decoder *decoder, X86CPU *cpu, const uint8_t *bytes, unsigned size,
+                         Insn *insn)
+{
+    ZydisDecodedInstruction zi;
+    ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+    const InsnRow *row;
+    InsnSource src = {.zi = &zi, .ops = ops, .bytes = bytes, .cpu = cpu};
+    ZyanStatus status;
+
+    memset(insn, 0, sizeof(*insn));
+    insn->fn = insn_ud;
+    insn->flags = INSN_END;
+    insn->base = insn->index = R_ZERO;
+    insn->seg = SEG_DS;
+    insn->len = 1;
+    status = ZydisDecoderDecodeFull(decoder_for_mode(decoder, cpu), bytes, size, &zi, ops,
+                                    ZYDIS_MAX_OPERAND_COUNT, 0);
+    if (status == ZYDIS_STATUS_NO_MORE_DATA) {
+        return size >= 15 ? DECODE_TOO_LONG : DECODE_MORE;
+    }
+    if (status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG) {
+        return DECODE_TOO_LONG;
+    }
+    if (!ZYAN_SUCCESS(status)) {
+        return DECODE_OK;
+    }
+    insn->len = zi.length;
+    row = &insn_rows[zi.mnemonic];
+    if (!row->select || (row->feature != X86_FEATURE_NONE && !cpu_has(cpu, row->feature))) {
+        return DECODE_OK;
+    }
+    insn->mnemonic = zi.mnemonic;
+    insn->opsize = zi.operand_width / 8;
+    insn->addrsize = zi.address_width / 8;
+    insn->flags = prefix_flags(&zi);
+    fill_operands(cpu, &src, insn);
+    insn->fn = row->select(&src, insn);
+    if (!insn->fn) {
+        insn->fn = insn_ud;
+        insn->flags |= INSN_END;
+    }
+    return DECODE_OK;
+}

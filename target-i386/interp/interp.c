@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The run loop: events between blocks, then decoded instructions one after the other. */
+#include "target-i386/interp/interp.h"
+
+#include <string.h>
+
+#include "target-i386/interp/cache.h"
+#include "target-i386/interp/debug.h"
+#include "target-i386/interp/insn.h"
+#include "util/log.h"
+
+/* How cpu_raise() and cpu_leave_block() come back. */
+enum { LANDED_EXCEPTION = 1, LANDED_LEAVE = 2 };
+
+void cpu_leave_block(X86CPU *cpu)
+{
+    siglongjmp(cpu->run_jump, LANDED_LEAVE);
+}
+
+/* Runs the first instruction of @block only. */
+static void run_one(X86CPU *cpu, const Block *block)
+{
+    const Insn *insn = block->insns;
+    unsigned len = insn->flags & INSN_END ? 0 : insn->len;
+
+    cpu->insn = insn;
+    insn->fn(cpu, insn);
+    cpu->cpu_rip += len;
+    cpu->icount++;
+}
+
+static void run_block(X86CPU *cpu, const Block *block)
+{
+    const Insn *insn = block->insns;
+    const Insn *last = insn + block->count - 1;
+
+    for (; insn != last; insn++) {
+        cpu->insn = insn;
+        insn->fn(cpu, insn);
+        cpu->cpu_rip += insn->len;
+    }
+    cpu->insn = insn;
+    insn->fn(cpu, insn);
+    cpu->cpu_rip += block->tail;
+    cpu->icount += block->count;
+}
+
+/* One instruction with debug traps or in an interrupt shadow. */
+static void run_single(X86CPU *cpu, JumpEntry *jumps)
+{
+    const Block *block;
+    bool debug = cpu->debug_active;
+
+    if (debug) {
+        cpu_debug_before(cpu);
+    }
+    block = code_find(cpu, jumps);
+    cpu->interrupt_shadow = false;
+    run_one(cpu, block);
+    if (debug) {
+        cpu_debug_after(cpu);
+    }
+}
+
+/* Deals with what is pending; false if the run loop must return to the thread. */
+static bool handle_pending(X86CPU *cpu)
+{
+    uint32_t pending = vcpu_pending(&cpu->vcpu);
+
+    if (pending & VCPU_MEM_CHANGED) {
+        vcpu_clear(&cpu->vcpu, VCPU_MEM_CHANGED);
+        mmu_memory_changed(cpu);
+    }
+    if (pending & VCPU_CODE_CHANGED) {
+        code_drain(cpu);
+    }
+    if (pending & (VCPU_STOP | VCPU_EXIT)) {
+        return false;
+    }
+    if (pending & (VCPU_INTR | VCPU_NMI | VCPU_SMI | VCPU_INIT | VCPU_SIPI)) {
+        bool halted = cpu->vcpu.halted;
+
+        if (cpu_accept_events(cpu)) {
+            cpu->vcpu.halted = cpu->vcpu.wait_for_sipi;
+        } else if (halted) {
+            return false;
+        }
+    }
+    return !cpu->vcpu.halted;
+}
+
+static void log_block(X86CPU *cpu)
+{
+    log_write(LOG_EXEC, "exec cpu %u cs:rip %04x:%016" G_GINT64_MODIFIER "x", cpu->vcpu.index,
+              cpu->seg[SEG_CS].selector, cpu->cpu_rip);
+    if (log_enabled(LOG_CPU)) {
+        log_write(LOG_CPU, "  flags %08x cr0 %08" G_GINT64_MODIFIER "x cr3 %" G_GINT64_MODIFIER "x",
+                  cpu_get_eflags(cpu), cpu->cr0, cpu->cr3);
+        for (unsigned i = 0; i < 16; i += 4) {
+            log_write(LOG_CPU, "  r%-2u %016" G_GINT64_MODIFIER "x %016" G_GINT64_MODIFIER "x "
+                      "%016" G_GINT64_MODIFIER "x %016" G_GINT64_MODIFIER "x", i, cpu->regs[i],
+                      cpu->regs[i + 1], cpu->regs[i + 2], cpu->regs[i + 3]);
+        }
+    }
+}
+
+void interp_run(Vcpu *vcpu)
+{
+    X86CPU *cpu = x86_cpu(vcpu);
+    JumpEntry *jumps = code_jump_entries(cpu->code);
+
+    switch (sigsetjmp(cpu->run_jump, 0)) {
+    case LANDED_EXCEPTION:
+        cpu->vcpu.halted = false;
+        cpu_deliver_pending_exception(cpu);
+        break;
+    case LANDED_LEAVE:
+        cpu->interrupt_shadow = false;
+        break;
+    default:
+        break;
+    }
+    for (;;) {
+        if (G_UNLIKELY(vcpu_pending(vcpu) || vcpu->halted) && !handle_pending(cpu)) {
+            return;
+        }
+        if (G_UNLIKELY(cpu->interrupt_shadow || cpu->debug_active)) {
+            run_single(cpu, jumps);
+            continue;
+        }
+        if (log_enabled(LOG_EXEC)) {
+            log_block(cpu);
+        }
+        run_block(cpu, code_find(cpu, jumps));
+    }
+}
+
+bool interp_step(X86CPU *cpu)
+{
+    JumpEntry *jumps = code_jump_entries(cpu->code);
+
+    cpu->exception.vector = -1;
+    if (sigsetjmp(cpu->run_jump, 0) == LANDED_EXCEPTION) {
+        return false;
+    }
+    if (cpu->exception.vector < 0) {
+        run_one(cpu, code_find(cpu, jumps));
+    }
+    return true;
+}
+
+static bool interp_has_work(Vcpu *vcpu)
+{
+    const X86CPU *cpu = x86_cpu(vcpu);
+    uint32_t wake = VCPU_INIT | VCPU_SIPI;
+
+    if (!vcpu->wait_for_sipi) {
+        wake |= VCPU_NMI | VCPU_SMI | (cpu->eflags & FL_IF ? VCPU_INTR : 0);
+    }
+    return vcpu_pending(vcpu) & wake;
+}
+
+static void interp_reset(Vcpu *vcpu)
+{
+    cpu_reset(x86_cpu(vcpu), false);
+}
+
+static void interp_free(Vcpu *vcpu)
+{
+    cpu_free(x86_cpu(vcpu));
+}
+
+const VcpuOps interp_vcpu_ops = {
+    .run = interp_run,
+    .has_work = interp_has_work,
+    .reset = interp_reset,
+    .free = interp_free,
+};
+
+X86CPU *cpu_new_bare(MemorySpace *memory, PortSpace *ports)
+{
+    X86CPU *cpu = cpu_new(memory, ports, code_domain_new(memory), 0);
+
+    memset(cpu->features, 0xff, sizeof(cpu->features));
+    cpu->vcpu.ops = &interp_vcpu_ops;
+    cpu_reset(cpu, false);
+    return cpu;
+}
+
+void cpu_free_bare(X86CPU *cpu)
+{
+    CodeDomain *domain = code_cache_domain(cpu->code);
+
+    cpu_free(cpu);
+    code_domain_free(domain);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The interpreter: the reference for every other engine, and their one-instruction fallback. */
+#ifndef TARGET_I386_INTERP_INTERP_H
+#define TARGET_I386_INTERP_INTERP_H
+
+#include "target-i386/cpu.h"
+
+/* Runs guest code until the CPU halts or is asked to stop (VcpuOps.run). */
+void interp_run(Vcpu *vcpu);
+/*
+ * Executes exactly one instruction (of a REP string instruction, as much as one uninterrupted stretch
+ * does). False if it raised an exception, which is left undelivered in cpu->exception.
+ */
+bool interp_step(X86CPU *cpu);
+/* VcpuOps of a CPU that the interpreter runs. */
+extern const VcpuOps interp_vcpu_ops;
+/* A CPU by itself with its own code domain, for tests: no model, every feature bit set. */
+X86CPU *cpu_new_bare(MemorySpace *memory, PortSpace *ports);
+void cpu_free_bare(X86CPU *cpu);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Linear memory as the CPU sees it: the software TLB in front, page walks behind. Everything here
+ * takes linear addresses; a fault raises #PF (or #GP/#SS for a non-canonical address) and does not
+ * return. No access is done in part: permissions of all pages are checked before the first byte.
+ */
+#ifndef TARGET_I386_MMU_H
+#define TARGET_I386_MMU_H
+
+#include "target-i386/cpu.h"
+
+typedef enum {
+    ACCESS_READ = 0,
+    ACCESS_WRITE = 1,
+    ACCESS_FETCH = 2,
+    ACCESS_STACK = 4, /* or'ed in: a non-canonical address is #SS */
+} MmuAccess;
+
+/* Slow paths: TLB miss, page crossing, devices, watched pages. */
+uint64_t mmu_load_slow(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, unsigned access);
+void mmu_store_slow(X86CPU *cpu, MmuView view, uint64_t va, uint64_t value, unsigned size,
+                    unsigned access);
+
+static inline TlbEntry *mmu_tlb_entry(X86CPU *cpu, MmuView view, uint64_t va)
+{
+    return &cpu->tlb[view][(va >> GUEST_PAGE_BITS) & (TLB_SIZE - 1)];
+}
+
+/* va ^ tag is the offset in the page on a hit; the comparison excludes page crossings as well. */
+#define MMU_DEFINE_ACCESS(bits)                                                                    \
+    static inline uint##bits##_t mmu_load##bits##_view(X86CPU *cpu, MmuView view, uint64_t va,     \
+                                                       unsigned access)                           \
+    {                                                                                              \
+        TlbEntry *entry = mmu_tlb_entry(cpu, view, va);                                            \
+        if (G_LIKELY((va ^ entry->read_tag) <= GUEST_PAGE_SIZE - bits / 8)) {                      \
+            return __atomic_load_n((uint##bits##_t *)(va + entry->addend), __ATOMIC_RELAXED);      \
+        }                                                                                          \
+        return (uint##bits##_t)mmu_load_slow(cpu, view, va, bits / 8, access);                     \
+    }                                                                                              \
+    static inline void mmu_store##bits##_view(X86CPU *cpu, MmuView view, uint64_t va,              \
+                                              uint##bits##_t value, unsigned access)               \
+    {                                                                                              \
+        TlbEntry *entry = mmu_tlb_entry(cpu, view, va);                                            \
+        if (G_LIKELY((va ^ entry->write_tag) <= GUEST_PAGE_SIZE - bits / 8)) {                     \
+            __atomic_store_n((uint##bits##_t *)(va + entry->addend), value, __ATOMIC_RELAXED);     \
+            return;                                                                                \
+        }                                                                                          \
+        mmu_store_slow(cpu, view, va, value, bits / 8, access | ACCESS_WRITE);                     \
+    }                                                                                              \
+    /* Ordinary data accesses at the current privilege. */                                         \
+    static inline uint##bits##_t mmu_load##bits(X86CPU *cpu, uint64_t va)                          \
+    {                                                                                              \
+        return mmu_load##bits##_view(cpu, cpu->mmu_view, va, ACCESS_READ);                         \
+    }                                                                                              \
+    static inline void mmu_store##bits(X86CPU *cpu, uint64_t va, uint##bits##_t value)             \
+    {                                                                                              \
+        mmu_store##bits##_view(cpu, cpu->mmu_view, va, value, ACCESS_WRITE);                       \
+    }                                                                                              \
+    /* Stack accesses: a non-canonical address is #SS(0). */                                       \
+    static inline uint##bits##_t mmu_pop##bits(X86CPU *cpu, uint64_t va)                           \
+    {                                                                                              \
+        return mmu_load##bits##_view(cpu, cpu->mmu_view, va, ACCESS_STACK);                        \
+    }                                                                                              \
+    static inline void mmu_push##bits(X86CPU *cpu, uint64_t va, uint##bits##_t value)              \
+    {                                                                                              \
+        mmu_store##bits##_view(cpu, cpu->mmu_view, va, value, ACCESS_WRITE | ACCESS_STACK);        \
+    }
+
+MMU_DEFINE_ACCESS(8)
+MMU_DEFINE_ACCESS(16)
+MMU_DEFINE_ACCESS(32)
+MMU_DEFINE_ACCESS(64)
+
+/* The view of implicit supervisor accesses: descriptor tables, IDT, TSS (SDM 3A 4.6.1). */
+static inline MmuView mmu_system_view(const X86CPU *cpu)
+{
+    return cpu->cr4 & CR4_SMAP ? MMU_SUPER_SMAP : MMU_SUPER;
+}
+
+/* Any size; all pages are checked first. */
+void mmu_read(X86CPU *cpu, MmuView view, uint64_t va, void *buffer, unsigned size);
+void mmu_write(X86CPU *cpu, MmuView view, uint64_t va, const void *buffer, unsigned size);
+/* Raises the fault that @size bytes at @va would raise for @access; else returns. */
+void mmu_probe(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, unsigned access);
+/*
+ * Host address of @va if @size bytes from there lie in one page of plain RAM that may be accessed
+ * so (a writable page has no watch marks), else NULL (devices, crossing). Raises faults like access.
+ */
+void *mmu_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, unsigned access);
+
+/*
+ * Walks the page tables: true and *@gpa, or false and the #PF error code in *@error. Sets accessed
+ * and dirty bits as the access would.
+ */
+bool mmu_translate(X86CPU *cpu, MmuView view, uint64_t va, unsigned access, uint64_t *gpa,
+                   uint32_t *error);
+
+void mmu_init(X86CPU *cpu);                           /* of a new CPU */
+void mmu_flush(X86CPU *cpu);                          /* everything */
+void mmu_memory_changed(X86CPU *cpu);                 /* the physical map is another one */
+void mmu_flush_page(X86CPU *cpu, uint64_t va);        /* INVLPG */
+/* Another CPU marked a page as code: this CPU's write tags for it go away. Any thread. */
+void mmu_forget_writes(X86CPU *cpu, const RamBlock *block, uint64_t offset);
+
+#endif
