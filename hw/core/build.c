@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* From plan to machine: RAM, then the devices one after the other. */
+#include "chardev/options.h"
 #include "hw/core/plan-internal.h"
 
 void machine_plan_apply(const MachinePlan *plan, Machine *machine)
@@ -39,7 +40,10 @@ static bool build_device(Machine *machine, const PlannedDevice *planned, Diag *d
     device->origin = planned->group->origin;
     for (unsigned i = 0; i < planned->properties->len; i++) {
         const PlannedProperty *set = &g_array_index(planned->properties, PlannedProperty, i);
-        if (!device_property_set(device, set->property->name, set->value, &error)) {
+        const char *value = set->property->type == PROP_CHARDEV
+                                ? chardev_resolve(machine->config, set->value)
+                                : set->value;
+        if (!device_property_set(device, set->property->name, value, &error)) {
             diag_gerror(diag, set->origin, error);
             device_free(device);
             return false;

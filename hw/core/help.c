@@ -75,7 +75,7 @@ char *machine_help(const Config *config, const char *topic)
 
     for (unsigned i = 0; i < types->len; i++) {
         const ConfigGroup *type = g_ptr_array_index(types, i);
-        const char *desc = group_get(type, "desc"), *alias = group_get(type, "alias");
+        const char *desc = group_get(type, "description"), *alias = group_get(type, "alias");
         bool is_default = !g_strcmp0(group_get(type, "is_default"), "on");
         g_string_append_printf(text, "%-20s %s%s", type->id, desc ? desc : "",
                                is_default ? " (default)" : "");

@@ -2,7 +2,7 @@
 /* Options that say what machine is built: its type, memory, processors, devices. */
 #include <string.h>
 
-#include "qemu-config/config.h"
+#include "hw/core/plan.h"
 
 /* ---- [machine] and [machine-type] ---- */
 
@@ -19,9 +19,10 @@ static const OptSchema machine_option = {
     .option = "machine",
     .aliases = machine_aliases,
     .implied_key = "type",
-    .flags = OPT_MERGE | OPT_OPEN_KEYS,
+    .flags = OPT_MERGE,
     .keys = machine_keys,
-    .arg_help = "[type=]NAME|FILE[,accel=…][,prop=value…]",
+    .list_help = machine_help,
+    .arg_help = "[type=]NAME|FILE[,accel=…]",
     .help = "the machine type ('help' lists them) and its properties",
     .section = OPT_SECTION_MACHINE,
     .in_short_help = true,
@@ -36,13 +37,15 @@ static const OptKey machine_type_keys[] = {
     {.name = "is_default", .type = OPT_BOOL, .help = "chosen when -machine is not given"},
     {.name = "default_cpu", .type = OPT_STRING, .help = "CPU model when -cpu is not given"},
     {.name = "default_memory", .type = OPT_SIZE, .help = "RAM when -m is not given"},
+    {.name = "default_cpus", .type = OPT_UINT, .help = "CPUs when -smp is not given", .min = 0,
+     .max = 4096},
     {.name = "max_cpus", .type = OPT_UINT, .help = "largest number of CPUs", .min = 1,
      .max = 4096},
     {0},
 };
 static const OptSchema machine_type_group = {
     .group = "machine-type",
-    .flags = OPT_FILE_ONLY | OPT_SCOPE | OPT_NEED_ID | OPT_OPEN_KEYS,
+    .flags = OPT_FILE_ONLY | OPT_SCOPE | OPT_NEED_ID,
     .keys = machine_type_keys,
     .help = "header of a machine type: the groups that follow belong to it",
     .section = OPT_SECTION_MACHINE,
@@ -73,8 +76,8 @@ OPTION_SCHEMA(accel_option);
 /* ---- [memory], [smp-opts] ---- */
 
 static const OptKey memory_keys[] = {
-    {.name = "size", .type = OPT_SIZE, .help = "RAM; a bare number counts MiB", .def = "128M",
-     .unit = 1 << 20, .min = 1, .max = 1LL << 46, .synonym = "mem"},
+    {.name = "size", .type = OPT_SIZE, .help = "RAM; a bare number counts MiB", .unit = 1 << 20,
+     .min = 1, .max = 1LL << 46, .synonym = "mem"},
     {0},
 };
 static const OptSchema memory_option = {
@@ -177,6 +180,7 @@ static const OptSchema device_option = {
     .implied_key = "driver",
     .flags = OPT_OPEN_KEYS,
     .keys = device_keys,
+    .list_help = device_help,
     .arg_help = "DRIVER[,id=NAME][,bus=BUS][,prop=value…]",
     .help = "add a device; 'help' lists drivers, DRIVER,help their properties",
     .section = OPT_SECTION_DEVICES,

@@ -2,6 +2,7 @@
 /* From [device] and [global] groups to planned devices: types, properties, buses, order. */
 #include <string.h>
 
+#include "chardev/options.h"
 #include "hw/core/plan-internal.h"
 
 /* Keys of [device] that are the plan's own and no property of any device. */
@@ -107,7 +108,7 @@ static void suggest_groups(const Config *config, const char *type, const char *w
 
 static bool check_chardev(const Config *config, const char *id, const Origin *origin, Diag *diag)
 {
-    if (config_find(config, "chardev", id)) {
+    if (config_find(config, "chardev", chardev_resolve(config, id))) {
         return true;
     }
     diag_error(diag, origin, "there is no chardev '%s'", id);
@@ -147,8 +148,7 @@ static void plan_own_properties(const MachinePlan *plan, PlannedDevice *device, 
         if (g_strv_contains(plan_keys, value->key)) {
             continue;
         }
-        const Origin *key_origin = value->key_origin ? value->key_origin : value->origin;
-        const Property *property = find_property(device->type, value->key, key_origin, diag);
+        const Property *property = find_property(device->type, value->key, value->key_origin, diag);
         if (property && check_value(plan->config, property, value->value, value->origin, diag)) {
             PlannedProperty set = { property, value->value, value->origin };
             g_array_append_val(device->properties, set);
@@ -169,60 +169,50 @@ static void check_required(const PlannedDevice *device, Diag *diag)
 /* --- [global] ------------------------------------------------------------------------ */
 
 typedef struct PlannedGlobal {
-    const ConfigGroup *group;
+    const ConfigValue *value;
     const DeviceType *type;
     PlannedProperty set;
     bool used;
 } PlannedGlobal;
 
-static bool plan_global(const MachinePlan *plan, const ConfigGroup *group, PlannedGlobal *global,
+/* @value is "driver.property = value". False after a report. */
+static bool plan_global(const MachinePlan *plan, const ConfigValue *value, PlannedGlobal *global,
                         Diag *diag)
 {
-    const char *driver = group_get(group, "driver");
-    const char *name = group_get(group, "property");
-    const char *value = group_get(group, "value");
-
-    if (!driver || !name || !value) {
-        diag_error(diag, group->origin, "a global needs driver, property and value");
-        return false;
-    }
+    const char *dot = strrchr(value->key, '.');
+    g_autofree char *driver = g_strndup(value->key, dot ? dot - value->key : 0);
     const DeviceType *type = device_type_find(driver);
+
     if (!type) {
-        diag_error(diag, group_origin(group, "driver"), "unknown device '%s'", driver);
+        diag_error(diag, value->key_origin, "unknown device '%s'", driver);
         suggest_types(driver, diag);
         return false;
     }
-    const Origin *origin = group_origin(group, "value");
-    const Property *property = find_property(type, name, group_origin(group, "property"), diag);
-    *global = (PlannedGlobal){ group, type, { property, value, origin }, false };
-    return property && check_value(plan->config, property, value, origin, diag);
+    const Property *property = find_property(type, dot + 1, value->key_origin, diag);
+    *global = (PlannedGlobal){ value, type, { property, value->value, value->origin }, false };
+    return property && check_value(plan->config, property, value->value, value->origin, diag);
 }
 
 static GArray *plan_globals(const MachinePlan *plan, Diag *diag)
 {
-    const GPtrArray *groups = config_groups(plan->config, "global");
+    const ConfigGroup *group = config_find(plan->config, "global", NULL);
     GArray *globals = g_array_new(FALSE, FALSE, sizeof(PlannedGlobal));
 
-    for (unsigned i = 0; i < groups->len; i++) {
+    for (unsigned i = 0; group && i < group->values->len; i++) {
         PlannedGlobal global;
-        if (plan_global(plan, g_ptr_array_index(groups, i), &global, diag)) {
+        if (plan_global(plan, g_ptr_array_index(group->values, i), &global, diag)) {
             g_array_append_val(globals, global);
         }
     }
     return globals;
 }
 
-/* A global is a default, so what the device says wins, unless the global is of a later layer. */
+/* A global is a default: what the device itself says wins. */
 static void apply_global(PlannedDevice *device, PlannedGlobal *global)
 {
-    PlannedProperty *set = (PlannedProperty *)planned_property(device, global->set.property);
-
     global->used = true;
-    if (!set) {
+    if (!planned_property(device, global->set.property)) {
         g_array_append_val(device->properties, global->set);
-    } else if (global->group->layer > device->group->layer ||
-               !group_value(device->group, global->set.property->name)) {
-        *set = global->set;
     }
 }
 
@@ -236,14 +226,13 @@ static void apply_globals(PlannedDevice *device, GArray *globals)
     }
 }
 
-/* Of the machine file's own, those for devices that -nodefaults dropped are no mistake. */
 static void warn_unused_globals(const GArray *globals, Diag *diag)
 {
     for (unsigned i = 0; i < globals->len; i++) {
         const PlannedGlobal *global = &g_array_index(globals, PlannedGlobal, i);
-        if (!global->used && global->group->layer > LAYER_HARDWARE) {
-            diag_warning(diag, global->group->origin, "this machine has no '%s': global unused",
-                         global->type->name);
+        if (!global->used) {
+            diag_warning(diag, global->value->key_origin,
+                         "this machine has no '%s': this default is not used", global->type->name);
         }
     }
 }

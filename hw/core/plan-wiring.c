@@ -46,12 +46,12 @@ static void check_irq(const PlannedDevice *device, Diag *diag)
 {
     const BusType *bus = bus_type_find(device->type->bus);
     const Property *property = device_property_find(device->type, "irq");
-    const char *value = property ? planned_value(device, property) : NULL;
+    const PlannedProperty *set = property ? planned_property(device, property) : NULL;
 
-    if (!bus || !bus->irq_count || !value || property->type == PROP_STRING) {
-        return;
+    if (!bus || !bus->irq_count || !set || property->type == PROP_STRING) {
+        return; /* a default may stand for "chosen by the device" */
     }
-    int64_t irq = property_number(property, value);
+    int64_t irq = property_number(property, set->value);
     if (irq >= bus->irq_count) {
         diag_error(diag, planned_origin(device, property),
                    "device '%s' wants interrupt %" G_GINT64_FORMAT ", which %s lacks",

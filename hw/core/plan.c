@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "chardev/options.h"
 #include "hw/core/plan-internal.h"
 
 #define DEFAULT_RAM (128ULL << 20)
@@ -38,7 +39,7 @@ static void plan_memory(MachinePlan *plan, Diag *diag)
     const ConfigGroup *memory = config_find(plan->config, "memory", NULL);
 
     plan->ram_size = DEFAULT_RAM;
-    group_get_size(plan->header, "memory", &plan->ram_size, diag);
+    group_get_size(plan->header, "default_memory", &plan->ram_size, diag);
     if (memory) {
         group_get_size(memory, "size", &plan->ram_size, diag);
         if (!plan->ram_size) {
@@ -125,9 +126,9 @@ static void plan_smp(MachinePlan *plan, Diag *diag)
     uint64_t cpus = 0;
     unsigned before = diag_errors(diag);
 
-    group_get_uint(plan->header, "cpus", &cpus, diag);
+    group_get_uint(plan->header, "default_cpus", &cpus, diag);
     read_smp(plan, smp, diag);
-    if (!smp && cpus == 0 && group_get(plan->header, "cpus")) {
+    if (!smp && cpus == 0 && group_get(plan->header, "default_cpus")) {
         return; /* a machine without processors */
     }
     if (!smp) {
@@ -136,6 +137,26 @@ static void plan_smp(MachinePlan *plan, Diag *diag)
     complete_smp(plan);
     if (diag_errors(diag) == before) {
         check_smp(plan, smp ? smp->origin : plan->header->origin, diag);
+    }
+}
+
+/* --- The default graphics card ---------------------------------------------------------------- */
+
+/* -vga names what takes the place of the machine type's device "vga". */
+static void settle_vga(Config *config)
+{
+    const char *wanted = config_get(config, "system", "vga");
+    ConfigGroup *card = config_find(config, "device", "vga");
+
+    if (!wanted) {
+        return;
+    }
+    if (card && !strcmp(wanted, "none")) {
+        config_remove_group(config, card);
+    } else if (!card && !strcmp(wanted, "std")) {
+        const Origin *origin = group_origin(config_find(config, "system", NULL), "vga");
+        card = config_add_group(config, "device", "vga", origin, LAYER_CMDLINE);
+        group_set(config, card, "driver", "VGA", origin);
     }
 }
 
@@ -155,6 +176,8 @@ MachinePlan *machine_plan_new(Config *config, Diag *diag)
     plan->config = config;
     plan->header = header;
     plan->type_name = header->id;
+    settle_vga(config);
+    chardev_settle(config, diag);
     config_settle(config);
     config_validate(config, diag);
     plan_memory(plan, diag);
