@@ -1,9 +1,290 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* main(): the phases of a run, one line each. */
+/* main(): the phases of a run, one function each. What an option means is said where it belongs. */
+#include <glib-unix.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
-int main(void)
+#include "chardev/chardev.h"
+#include "hw/core/plan.h"
+#include "qemu-config/config.h"
+#include "target-i386/cpu-model.h"
+#include "target-i386/cpu.h"
+#include "target-i386/interp/cache.h"
+#include "target-i386/interp/interp.h"
+#include "util/daemon.h"
+#include "util/lock.h"
+#include "util/log.h"
+#include "util/mainloop.h"
+
+/* The emulator of one machine, from the first phase to the last. */
+typedef struct Run {
+    Diag *diag;
+    Config *config;
+    MachinePlan *plan;
+    X86CpuCaps caps;
+    X86CpuModel *model;
+    CodeDomain *code;
+    Machine *machine;
+    int daemon_fd;
+} Run;
+
+/* --- Configuration ---------------------------------------------------------- */
+
+/* Prints what was reported so far; true if the run can go on. */
+static bool run_is_good(Run *run)
 {
-    puts("Tessera " TESSERA_VERSION);
-    return 0;
+    diag_print(run->diag, stderr);
+    return !diag_errors(run->diag);
+}
+
+static void set_timestamps(Run *run)
+{
+    if (config_is_on(run->config, "msg", "timestamp")) {
+        diag_set_timestamp(run->diag, true);
+    }
+}
+
+static bool read_configuration(Run *run, int argc, char **argv)
+{
+    config_parse_command_line(run->config, argc, argv, run->diag);
+    config_load_layers(run->config, run->diag);
+    set_timestamps(run);
+    return run_is_good(run);
+}
+
+/* True if the user asked for help, which is on standard output then. */
+static bool give_help(Run *run)
+{
+    g_autofree char *text = config_help(run->config, run->diag);
+    const char *items = config_get(run->config, "system", "d");
+
+    if (!text && items && (!strcmp(items, "help") || !strcmp(items, "?"))) {
+        text = log_help();
+    }
+    if (text) {
+        fputs(text, stdout);
+    }
+    return text != NULL;
+}
+
+static bool choose_accelerator(Run *run)
+{
+    const char *list = config_get(run->config, "machine", "accel");
+    const GPtrArray *groups = config_groups(run->config, "accel");
+    const Origin *origin = list ? group_origin(config_find(run->config, "machine", NULL), "accel")
+                                : NULL;
+
+    if (groups->len) {
+        const ConfigGroup *group = g_ptr_array_index(groups, 0);
+        list = group_get(group, "accel");
+        origin = group_origin(group, "accel");
+    }
+    g_auto(GStrv) names = g_strsplit(list ? list : "tcg", ":", -1);
+    if (!g_strv_contains((const char *const *)names, "tcg")) {
+        static const char *const known[] = { "tcg", NULL };
+        diag_error(run->diag, origin, "no accelerator of '%s' is there", list);
+        diag_suggest(run->diag, list, known);
+        return false;
+    }
+    x86_cpu_caps_tcg(&run->caps);
+    return true;
+}
+
+static bool make_plan(Run *run)
+{
+    run->plan = machine_plan_new(run->config, run->diag);
+    if (choose_accelerator(run) && run->plan) {
+        const char *model = group_get(run->plan->header, "default_cpu");
+        run->model = x86_cpu_model_resolve(run->config, model ? model : "qemu64", &run->caps,
+                                           run->diag);
+    }
+    return run_is_good(run);
+}
+
+static bool write_configuration(Run *run, const char *path)
+{
+    g_autofree char *text = config_write(run->config);
+    GError *error = NULL;
+
+    if (!strcmp(path, "-")) {
+        fputs(text, stdout);
+    } else if (!g_file_set_contents(path, text, -1, &error)) {
+        diag_gerror(run->diag, NULL, error);
+    }
+    return run_is_good(run);
+}
+
+/* True if the user wants to look at the machine, not to run it. */
+static bool only_looks(Run *run, int *status)
+{
+    const char *write_to = config_get(run->config, "system", "writeconfig");
+
+    if (write_to && !write_configuration(run, write_to)) {
+        *status = EXIT_FAILURE;
+    }
+    if (config_is_on(run->config, "system", "explain")) {
+        g_autofree char *groups = config_explain(run->config);
+        g_autofree char *devices = machine_plan_describe(run->plan);
+        printf("%s\n%s", groups, devices);
+        return true;
+    }
+    return write_to || config_is_on(run->config, "system", "check");
+}
+
+/* --- The host ------------------------------------------------------------------ */
+
+static bool open_log(Run *run)
+{
+    const char *file = config_get(run->config, "system", "D");
+    const char *items = config_get(run->config, "system", "d");
+    const ConfigGroup *group = config_find(run->config, "system", NULL);
+    GError *error = NULL;
+
+    if (file && !log_set_file(file, &error)) {
+        diag_gerror(run->diag, group_origin(group, "D"), error);
+    } else if (items && !log_set_mask(items, &error)) {
+        diag_gerror(run->diag, group_origin(group, "d"), error);
+    }
+    return run_is_good(run);
+}
+
+static bool leave_terminal(Run *run)
+{
+    const char *path = config_get(run->config, "system", "pidfile");
+    const ConfigGroup *group = config_find(run->config, "system", NULL);
+    GError *error = NULL;
+
+    if (config_is_on(run->config, "system", "daemonize")) {
+        run->daemon_fd = daemon_begin(&error);
+        if (run->daemon_fd < 0) {
+            diag_gerror(run->diag, group_origin(group, "daemonize"), error);
+            return run_is_good(run);
+        }
+    }
+    if (path && pidfile_create(path, &error) < 0) {
+        diag_gerror(run->diag, group_origin(group, "pidfile"), error);
+    }
+    return run_is_good(run);
+}
+
+static gboolean end_on_signal(gpointer machine)
+{
+    machine_request_shutdown(machine, SHUTDOWN_HOST, EXIT_SUCCESS);
+    return G_SOURCE_CONTINUE;
+}
+
+static void catch_signals(Machine *machine)
+{
+    static const int ending[] = { SIGINT, SIGTERM, SIGHUP };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(ending); i++) {
+        g_unix_signal_add(ending[i], end_on_signal, machine);
+    }
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* --- The machine ------------------------------------------------------------------ */
+
+static bool create_cpus(Run *run)
+{
+    const MachinePlan *plan = run->plan;
+    X86Topology topology = { plan->cpus,    plan->max_cpus, plan->sockets,
+                             plan->dies,    plan->cores,    plan->threads };
+    Machine *machine = run->machine;
+    GError *error = NULL;
+
+    run->code = code_domain_new(machine->memory);
+    for (unsigned i = 0; i < plan->cpus; i++) {
+        X86CPU *cpu = cpu_new(machine->memory, machine->ports, run->code, i);
+        cpu->vcpu.ops = &interp_vcpu_ops;
+        g_ptr_array_add(machine->vcpus, cpu);
+        if (!x86_cpu_model_apply(run->model, cpu, &topology, &error)) {
+            diag_gerror(run->diag, NULL, error);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool build_machine(Run *run)
+{
+    Machine *machine = run->machine = machine_new(run->config);
+
+    machine->no_reboot = config_is_on(run->config, "system", "no-reboot");
+    machine->no_shutdown = config_is_on(run->config, "system", "no-shutdown");
+    machine->chardevs = chardev_set_new(run->config, run->diag);
+    machine_plan_apply(run->plan, machine);
+    if (!diag_errors(run->diag) && create_cpus(run)) {
+        machine_build(machine, run->plan, run->diag);
+    }
+    return run_is_good(run);
+}
+
+static int run_machine(Run *run)
+{
+    catch_signals(run->machine);
+    machine_start(run->machine, config_is_on(run->config, "system", "S"));
+    if (!run_is_good(run)) {
+        return EXIT_FAILURE;
+    }
+    if (run->daemon_fd >= 0) {
+        daemon_ready(run->daemon_fd);
+    }
+    return main_loop_run();
+}
+
+static int start(Run *run)
+{
+    int status = EXIT_FAILURE;
+
+    if (!open_log(run) || !leave_terminal(run)) {
+        return status;
+    }
+    main_loop_init();
+    machine_lock();
+    if (build_machine(run)) {
+        status = run_machine(run);
+    }
+    ChardevSet *chardevs = run->machine->chardevs;
+    machine_free(run->machine);
+    chardev_set_free(chardevs);
+    code_domain_free(run->code);
+    machine_unlock();
+    return status;
+}
+
+/* --- The phases ---------------------------------------------------------------------- */
+
+static int run_phases(Run *run, int argc, char **argv)
+{
+    int status = EXIT_SUCCESS;
+
+    if (!read_configuration(run, argc, argv)) {
+        return EXIT_FAILURE;
+    }
+    if (give_help(run)) {
+        return EXIT_SUCCESS;
+    }
+    if (!make_plan(run)) {
+        return EXIT_FAILURE;
+    }
+    if (only_looks(run, &status)) {
+        return status;
+    }
+    return start(run);
+}
+
+int main(int argc, char **argv)
+{
+    Run run = { .diag = diag_new(), .config = config_new(), .daemon_fd = -1 };
+    int status = run_phases(&run, argc, argv);
+
+    g_clear_pointer(&run.plan, machine_plan_free);
+    g_clear_pointer(&run.model, x86_cpu_model_free);
+    config_free(run.config);
+    diag_free(run.diag);
+    return status;
 }

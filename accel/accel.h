@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "util/registry.h"
+
 typedef struct Vcpu Vcpu;
 typedef struct MemorySpace MemorySpace;
 typedef struct PortSpace PortSpace;
@@ -81,8 +83,13 @@ struct Vcpu {
 typedef struct AccelOps {
     const char *name;            /* "tcg", "kvm" */
     const char *desc;
+    /* False and why not, if this host cannot run it. */
     bool (*available)(GError **error);
+    /* Gives a new vCPU its ops. */
+    bool (*vcpu_init)(Vcpu *vcpu, GError **error);
 } AccelOps;
+
+#define ACCEL_TYPE(ops) REGISTRY_ADD(accel_types, AccelOps, ops)
 
 /* Sets @bits and makes @vcpu look at them soon; any thread. */
 void vcpu_raise(Vcpu *vcpu, uint32_t bits);

@@ -11,3 +11,12 @@ const char *chardev_id(const Chardev *chardev)
 {
     return NULL;
 }
+
+ChardevSet *chardev_set_new(const Config *config, Diag *diag)
+{
+    return NULL;
+}
+
+void chardev_set_free(ChardevSet *set)
+{
+}

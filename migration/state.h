@@ -55,4 +55,16 @@ struct StateTable {
     { #field, STATE_TIMER, offsetof(type, field), sizeof(void *), 1, NULL }
 #define STATE_END { NULL }
 
+/*
+ * The object as a dictionary of its fields by name (GVariant type a{sv}, with "version"); floating.
+ * g_variant_get_data() gives the bytes of a stream. Machine lock held, vCPUs parked.
+ */
+GVariant *state_save(const StateTable *table, void *object);
+/*
+ * Fills @object from what state_save() gave, taking nothing for granted: unknown, missing, mistyped
+ * and oversized fields and versions out of range fail with @error, which names the field. The
+ * object is then in no usable state: reset or drop it.
+ */
+bool state_load(const StateTable *table, void *object, GVariant *state, GError **error);
+
 #endif

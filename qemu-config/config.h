@@ -25,6 +25,7 @@ struct ConfigValue {
     const char *key;
     const char *value;
     const Origin *origin;   /* owned by the Config; NULL for values that a subsystem added */
+    const Origin *key_origin; /* where the key is written: for mistakes about the key itself */
     ConfigValue *overrides; /* what an earlier layer said, or NULL */
 };
 
@@ -44,7 +45,7 @@ struct ConfigGroup {
     ConfigLayer layer;       /* of the last contribution */
     ConfigLayer first_layer; /* where the group was first opened */
     ConfigGroup *shadows;    /* OPT_REPLACE: the group of the same id that this one hides, or NULL */
-    bool pruned;             /* dropped by config_settle(); never seen through config_groups() */
+    bool drops, defined;     /* for -writeconfig: begins with [-GROUP], has a definition */
 };
 
 /* A configuration with every row of the schema and nothing said yet. */
@@ -135,6 +136,8 @@ ConfigGroup *config_add_group(Config *config, const char *type, const char *id,
 /* Sets @key, keeping what it overrides. Key and value are copied; @origin may be NULL. */
 void group_set(Config *config, ConfigGroup *group, const char *key, const char *value,
                const Origin *origin);
+/* Names an unnamed group; false if it has another name or the name is taken. */
+bool config_name_group(Config *config, ConfigGroup *group, const char *id);
 /* Takes @group out and frees it (device_del). */
 void config_remove_group(Config *config, ConfigGroup *group);
 

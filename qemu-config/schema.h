@@ -15,6 +15,7 @@
 typedef struct Config Config;
 typedef struct ConfigGroup ConfigGroup;
 typedef struct Diag Diag;
+typedef struct Origin Origin;
 
 typedef enum {
     OPT_STRING,
@@ -48,9 +49,12 @@ enum {
     OPT_PLUS_MINUS = 1u << 7, /* +key and -key are key=on and key=off (-cpu) */
     OPT_SCOPE = 1u << 8,     /* groups that follow this one in its file belong to it (machine-type) */
     OPT_REPLACE = 1u << 9,   /* the same id in a later layer replaces, with a warning (cpudef) */
+    OPT_TRIPLE = 1u << 10,   /* driver=, property=, value= stand for driver.property=value (-global) */
+    OPT_MAY_ARG = 1u << 11,  /* OPT_FLAG that takes an argument if one follows (-help) */
 };
 
 /*
+ * OPT_SCOPE rows: this room reads the keys "base_machine" (inherit) and "alias" (further names, words).
  * Several rows may share one group, each with its own option and keys: [system] gathers every option
  * that is not a group of its own. Flags other than OPT_FLAG, OPT_RAW, OPT_ACTION must then agree.
  */
@@ -68,6 +72,11 @@ typedef struct OptSchema {
     bool in_short_help;
     const char *example;         /* an argument that is valid, for the manual and the tests */
     const char *id_key;          /* key that gives the id; NULL is "id" */
+    /*
+     * OPT_ACTION options that make no group: does what the option says. @arg is NULL for OPT_FLAG.
+     * Mistakes go to @diag at @origin.
+     */
+    void (*act)(Config *config, const char *arg, const Origin *origin, Diag *diag);
     /* Checks a complete group beyond key types; may be NULL. */
     bool (*validate)(const ConfigGroup *group, Diag *diag);
     /*

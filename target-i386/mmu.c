@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "target-i386/interp/insn.h"
+#include "util/lock.h"
 #include "util/log.h"
 
 /* Page-table entry bits (SDM 3A tables 4-5 to 4-20). */
@@ -682,4 +683,38 @@ void *mmu_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, unsigned a
         return NULL;
     }
     return (access & ACCESS_WRITE ? page->write : page->read) + (gpa & PAGE_OFFSET_MASK);
+}
+
+void *mmu_rmw_begin(X86CPU *cpu, uint64_t va, unsigned size, MmuRmw *rmw)
+{
+    TlbEntry *entry = mmu_tlb_entry(cpu, cpu->mmu_view, va);
+    const MemoryPage *page;
+    uint64_t gpa;
+
+    *rmw = (MmuRmw){.size = size};
+    if (G_LIKELY((va ^ entry->write_tag) <= GUEST_PAGE_SIZE - size)) {
+        return (void *)(va + entry->addend);
+    }
+    if (crosses_page(va, size)) {
+        mmu_probe(cpu, cpu->mmu_view, va, size, ACCESS_WRITE);
+    } else {
+        page = resolve(cpu, cpu->mmu_view, va, ACCESS_WRITE, &gpa);
+        if (page->write && page->write == page->read) {
+            if (ram_page_marks(page->block, page->offset)) {
+                rmw->block = page->block;
+                rmw->offset = page->offset + (gpa & PAGE_OFFSET_MASK);
+            }
+            return page->write + (gpa & PAGE_OFFSET_MASK);
+        }
+    }
+    rmw->locked = machine_lock_enter();
+    return NULL;
+}
+
+void mmu_rmw_end(X86CPU *cpu, MmuRmw *rmw)
+{
+    if (rmw->block) {
+        ram_written(cpu->vcpu.memory, rmw->block, rmw->offset, rmw->size);
+    }
+    machine_lock_leave(rmw->locked);
 }

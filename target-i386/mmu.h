@@ -89,6 +89,21 @@ void mmu_probe(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, unsigned a
 void *mmu_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, unsigned access);
 
 /*
+ * A locked read-modify-write: host address of the operand if it lies in one page of RAM (watched or
+ * not), else NULL with the machine lock taken, so that others who fall back too stay out. Raises the
+ * faults of a write. mmu_rmw_end() tells watchers and drops the lock.
+ */
+typedef struct MmuRmw {
+    RamBlock *block; /* to be told of the write; NULL: not watched */
+    uint64_t offset;
+    unsigned size;
+    bool locked;
+} MmuRmw;
+
+void *mmu_rmw_begin(X86CPU *cpu, uint64_t va, unsigned size, MmuRmw *rmw);
+void mmu_rmw_end(X86CPU *cpu, MmuRmw *rmw);
+
+/*
  * Walks the page tables: true and *@gpa, or false and the #PF error code in *@error. Sets accessed
  * and dirty bits as the access would.
  */

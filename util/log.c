@@ -24,6 +24,7 @@ static const LogItem log_items[] = {
     { "cpu_reset", LOG_CPU_RESET, "CPU state before a reset" },
     { "mmu", LOG_MMU, "page table walks and faults" },
     { "cpu", LOG_CPU, "registers before each block" },
+    { "stats", LOG_STATS, "what each CPU did, at the end" },
 };
 
 uint32_t log_mask_active;

@@ -16,6 +16,7 @@ typedef enum {
     LOG_CPU_RESET = 1u << 5,   /* cpu_reset */
     LOG_MMU = 1u << 6,         /* mmu */
     LOG_CPU = 1u << 7,         /* cpu: registers before each block */
+    LOG_STATS = 1u << 8,       /* stats: what each CPU did, at the end */
 } LogMask;
 
 extern uint32_t log_mask_active;

@@ -64,6 +64,7 @@ static const BusType isa_bus_type = {
     .device_properties = isa_bus_properties,
     .attach = isa_attach,
     .detach = isa_detach,
+    .irq_count = ISA_IRQ_COUNT,
     .place = isa_place,
 };
 BUS_TYPE(isa_bus_type);

@@ -283,7 +283,8 @@ static bool cache_written(CodeCache *cache, uint64_t ram, uint64_t size)
     } else {
         cache->queue_all = true;
     }
-    vcpu_raise(&cache->cpu->vcpu, VCPU_CODE_CHANGED);
+    /* Not vcpu_raise(): a sleeping CPU need not wake for it, and no other lock is taken in here. */
+    atomic_fetch_or(&cache->cpu->vcpu.pending, VCPU_CODE_CHANGED);
     return true;
 }
 

@@ -18,12 +18,6 @@ typedef struct InsnRow {
     X86Feature feature;
 } InsnRow;
 
-#define INSN(mnemonic, family, feature) INSN_FAMILY(family);
-#include "target-i386/interp/insns-base.def"
-#include "target-i386/interp/insns-simd.def"
-#include "target-i386/interp/insns-system.def"
-#undef INSN
-
 #define INSN(mnemonic, family, feature)                                                            \
     [ZYDIS_MNEMONIC_##mnemonic] = {insn_select_##family, X86_FEATURE_##feature},
 static const InsnRow insn_rows[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {
@@ -81,8 +75,7 @@ static void insn_ud(X86CPU *cpu, const Insn *insn)
     cpu_raise_ud(cpu);
 }
 
-/* Byte offset into regs[] for general registers, the plain number for all others. */
-static uint16_t operand_register(ZydisRegister reg)
+uint16_t insn_register_offset(ZydisRegister reg)
 {
     if (reg >= ZYDIS_REGISTER_AH && reg <= ZYDIS_REGISTER_BH) {
         return (reg - ZYDIS_REGISTER_AH) * 8 + 1;
@@ -113,21 +106,21 @@ static uint8_t address_register(ZydisRegister reg)
     return ZydisRegisterGetId(reg);
 }
 
-static SegReg segment_register(ZydisRegister reg)
+SegReg insn_segment(ZydisRegister reg)
 {
     return reg == ZYDIS_REGISTER_NONE ? SEG_DS : (SegReg)(reg - ZYDIS_REGISTER_ES);
 }
 
-static void fill_memory(const X86CPU *cpu, const ZydisDecodedInstruction *zi,
-                        const ZydisDecodedOperandMem *mem, Insn *insn)
+void insn_fill_memory(const InsnSource *src, const ZydisDecodedOperandMem *mem, Insn *insn)
 {
-    bool wide = cpu_code64(cpu);
+    const ZydisDecodedInstruction *zi = src->zi;
+    bool wide = cpu_code64(src->cpu);
 
     insn->base = address_register(mem->base);
     insn->index = address_register(mem->index);
     insn->scale = mem->scale >= 8 ? 3 : mem->scale >> 1;
     insn->disp = mem->disp.value;
-    insn->seg = segment_register(mem->segment);
+    insn->seg = insn_segment(mem->segment);
     if (insn->base == R_RIP) {
         insn->disp += zi->length;
     }
@@ -144,7 +137,7 @@ static void fill_memory(const X86CPU *cpu, const ZydisDecodedInstruction *zi,
 static void fill_register(const ZydisDecodedOperand *op, Insn *insn)
 {
     ZydisRegister reg = op->reg.value;
-    uint16_t number = operand_register(reg);
+    uint16_t number = insn_register_offset(reg);
     bool high = reg >= ZYDIS_REGISTER_AH && reg <= ZYDIS_REGISTER_BH;
 
     switch (op->encoding) {
@@ -162,7 +155,7 @@ static void fill_register(const ZydisDecodedOperand *op, Insn *insn)
     }
 }
 
-static void fill_operands(const X86CPU *cpu, const InsnSource *src, Insn *insn)
+static void fill_operands(const InsnSource *src, Insn *insn)
 {
     const ZydisDecodedInstruction *zi = src->zi;
     unsigned immediates = 0;
@@ -172,7 +165,7 @@ static void fill_operands(const X86CPU *cpu, const InsnSource *src, Insn *insn)
 
         switch (op->type) {
         case ZYDIS_OPERAND_TYPE_MEMORY:
-            fill_memory(cpu, zi, &op->mem, insn);
+            insn_fill_memory(src, &op->mem, insn);
             break;
         case ZYDIS_OPERAND_TYPE_REGISTER:
             fill_register(op, insn);
@@ -221,8 +214,7 @@ DecodeResult decode_insn(Decoder *decoder, X86CPU *cpu, const uint8_t *bytes, un
     insn->base = insn->index = R_ZERO;
     insn->seg = SEG_DS;
     insn->len = 1;
-    status = ZydisDecoderDecodeFull(decoder_for_mode(decoder, cpu), bytes, size, &zi, ops,
-                                    ZYDIS_MAX_OPERAND_COUNT, 0);
+    status = ZydisDecoderDecodeFull(decoder_for_mode(decoder, cpu), bytes, size, &zi, ops);
     if (status == ZYDIS_STATUS_NO_MORE_DATA) {
         return size >= 15 ? DECODE_TOO_LONG : DECODE_MORE;
     }
@@ -241,7 +233,7 @@ DecodeResult decode_insn(Decoder *decoder, X86CPU *cpu, const uint8_t *bytes, un
     insn->opsize = zi.operand_width / 8;
     insn->addrsize = zi.address_width / 8;
     insn->flags = prefix_flags(&zi);
-    fill_operands(cpu, &src, insn);
+    fill_operands(&src, insn);
     insn->fn = row->select(&src, insn);
     if (!insn->fn) {
         insn->fn = insn_ud;

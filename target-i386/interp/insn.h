@@ -75,6 +75,13 @@ typedef struct InsnSource {
  */
 typedef InsnFn *InsnSelect(const InsnSource *src, Insn *insn);
 
+/* For choosers: byte offset into regs[] of a general register, plain number of any other. */
+uint16_t insn_register_offset(ZydisRegister reg);
+/* For choosers: fills in the memory operand @mem, for one that is not among the visible operands. */
+void insn_fill_memory(const InsnSource *src, const ZydisDecodedOperandMem *mem, Insn *insn);
+/* For choosers: the segment of a memory operand, DS where Zydis names none. */
+SegReg insn_segment(ZydisRegister reg);
+
 /* --- registers -------------------------------------------------------------- */
 
 static inline uint8_t *reg_byte(X86CPU *cpu, uint16_t offset)
@@ -201,6 +208,16 @@ static inline bool cpu_condition(const X86CPU *cpu, unsigned cc)
 /* --- families (choosers named in the insns-*.def files) ----------------------------- */
 
 #define INSN_FAMILY(name) InsnFn *insn_select_##name(const InsnSource *src, Insn *insn)
+
+#define INSN(mnemonic, family, feature) InsnSelect insn_select_##family;
+#include "target-i386/interp/insns-base.def"
+#include "target-i386/interp/insns-simd.def"
+#include "target-i386/interp/insns-system.def"
+#undef INSN
+/* Reached through mnemonics that several families share (see insns-base.def). */
+InsnSelect insn_select_far_branch;
+InsnSelect insn_select_system_move;
+InsnSelect insn_select_vector;
 
 /* Takes the machine lock for a port access. */
 uint32_t cpu_port_read(X86CPU *cpu, uint16_t port, unsigned size);

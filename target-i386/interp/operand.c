@@ -96,7 +96,7 @@ void stack_set_pointer(X86CPU *cpu, uint64_t value)
     } else if (cpu->ss32) {
         cpu->regs[R_RSP] = (uint32_t)value;
     } else {
-        *(uint16_t *)&cpu->regs[R_RSP] = value;
+        reg_set16(cpu, R_RSP * 8, value);
     }
 }
 

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The accelerator "tcg": our own CPU. For now it runs every instruction in the interpreter. */
+#include "accel/accel.h"
+#include "target-i386/interp/interp.h"
+
+static bool tcg_available(GError **error)
+{
+    return true;
+}
+
+static bool tcg_vcpu_init(Vcpu *vcpu, GError **error)
+{
+    vcpu->ops = &interp_vcpu_ops;
+    return true;
+}
+
+static const AccelOps tcg_accel = {
+    .name = "tcg",
+    .desc = "our own CPU, on every host",
+    .available = tcg_available,
+    .vcpu_init = tcg_vcpu_init,
+};
+
+ACCEL_TYPE(tcg_accel);
