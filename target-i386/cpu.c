@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "target-i386/interp/cache.h"
+#include "target-i386/interp/thunk.h"
 #include "target-i386/mmu.h"
 #include "util/log.h"
 
@@ -153,6 +154,7 @@ X86CPU *cpu_new(MemorySpace *memory, PortSpace *ports, CodeDomain *domain, unsig
 void cpu_free(X86CPU *cpu)
 {
     code_cache_free(cpu->code);
+    thunk_arena_free(cpu->thunks);
     g_cond_clear(&cpu->vcpu.wake);
     g_aligned_free(cpu);
 }

@@ -188,6 +188,13 @@ typedef struct X86CPU {
     uint64_t icount;        /* instructions executed */
     uint64_t exceptions_count, interrupts_count;
     CodeCache *code;        /* decoded blocks */
+    struct ThunkArena *thunks; /* host code for vector and x87 instructions; NULL until needed */
+    /*
+     * FERR#: an x87 exception is reported through the board (CR0.NE clear). True: IGNNE# is asserted,
+     * go on. NULL: no such wire, #MF is raised.
+     */
+    bool (*ferr)(void *opaque);
+    void *ferr_opaque;
     uint32_t tlb_generation; /* changes with every flush: validates jump-cache entries */
     bool debug_active;      /* TF or DR7 armed: the run loop goes by single instructions */
     TlbEntry tlb[MMU_VIEWS][TLB_SIZE];

@@ -365,12 +365,18 @@ static const PciDeviceClass pm_class = {
 
 static const Property pm_properties[] = { PROP_END };
 
+static const PortClaim pm_port_claims[] = {
+    { NULL, APM_PORT, 2 },
+    { 0 },
+};
+
 static const DeviceType pm_type = {
     .name = "PIIX4_PM",
     .desc = "Intel 82371AB power management and SMBus",
     .category = "Bridge",
     .bus = "pci",
     .size = sizeof(Piix4Pm),
+    .ports = pm_port_claims,
     .properties = pm_properties,
     .state = &pm_state,
     .realize = pm_realize,

@@ -72,7 +72,7 @@ static bool debugcon_realize(Device *device, GError **error)
     DebugCon *s = (DebugCon *)device;
 
     if (!s->chardev) {
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+        g_set_error(error, DEVICE_ERROR, 0,
                     "isa-debugcon: needs chardev=ID, the back end to write to");
         return false;
     }
@@ -111,5 +111,6 @@ static const DeviceType debugcon_type = {
     .properties = debugcon_properties,
     .realize = debugcon_realize,
     .unrealize = debugcon_unrealize,
+    .ports = (const PortClaim[]) { { "iobase", 0, 1 }, { NULL, 0, 0 } },
 };
 DEVICE_TYPE(debugcon_type);

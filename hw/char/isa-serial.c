@@ -469,7 +469,7 @@ static bool fifo_post_load(void *object, int version, GError **error)
     Fifo *fifo = object;
 
     if (fifo->first >= FIFO_SIZE || fifo->count > FIFO_SIZE) {
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "16550A FIFO state is out of range");
+        g_set_error(error, DEVICE_ERROR, 0, "16550A FIFO state is out of range");
         return false;
     }
     return true;
@@ -549,19 +549,14 @@ static bool serial_choose_place(Serial *s, GError **error)
         }
     }
     if (s->index >= G_N_ELEMENTS(serial_ports) &&
-        (s->iobase == SERIAL_AUTO || s->irq_number == SERIAL_AUTO)) {
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+        (s->iobase == 0 || s->irq_number == SERIAL_AUTO)) {
+        g_set_error(error, DEVICE_ERROR, 0,
                     "isa-serial: a PC has four standard ports: number %u needs iobase and irq",
                     s->index);
         return false;
     }
-    s->iobase = s->iobase == SERIAL_AUTO ? serial_ports[s->index] : s->iobase;
+    s->iobase = s->iobase == 0 ? serial_ports[s->index] : s->iobase;
     s->irq_number = s->irq_number == SERIAL_AUTO ? serial_irqs[s->index] : s->irq_number;
-    if (s->iobase > 0xfff8) {
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
-                    "isa-serial: iobase 0x%x leaves no room for 8 ports", s->iobase);
-        return false;
-    }
     return true;
 }
 
@@ -600,7 +595,8 @@ static void serial_unrealize(Device *device)
 static const Property serial_properties[] = {
     PROP(PROP_CHARDEV, Serial, chardev, "chardev", "back end that the line is connected to", NULL),
     PROP(PROP_UINT32, Serial, index, "index", "which of COM1 (0) to COM4 (3) it is", "4294967295"),
-    PROP(PROP_UINT32, Serial, iobase, "iobase", "first of its 8 ports", "4294967295"),
+    PROP(PROP_UINT32, Serial, iobase, "iobase", "first of its 8 ports; 0: by index", "0",
+         .max = 0xfff8),
     PROP(PROP_UINT32, Serial, irq_number, "irq", "its interrupt", "4294967295"),
     PROP_END,
 };
@@ -616,5 +612,6 @@ static const DeviceType serial_type = {
     .realize = serial_realize,
     .unrealize = serial_unrealize,
     .reset = serial_reset,
+    .ports = (const PortClaim[]) { { "iobase", 0, 8 }, { NULL, 0, 0 } },
 };
 DEVICE_TYPE(serial_type);

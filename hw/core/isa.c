@@ -4,17 +4,12 @@
 
 #include "hw/core/machine.h"
 
-static const char *isa_device_name(const IsaDevice *device)
-{
-    return device->device.id ? device->device.id : device->device.type->name;
-}
-
 bool isa_port_map(IsaDevice *device, uint16_t port, unsigned count, const MemoryOps *ops,
                   void *opaque, GError **error)
 {
     g_assert(device->port_ranges < ISA_MAX_PORT_RANGES);
     PortMapping *mapping = port_map(device->device.machine->ports, port, count, ops, opaque,
-                                    isa_device_name(device), error);
+                                    device_name(&device->device), error);
     if (!mapping) {
         isa_ports_unmap(device);
         return false;
@@ -33,8 +28,8 @@ void isa_ports_unmap(IsaDevice *device)
 IrqLine *isa_irq(IsaDevice *device, unsigned irq, GError **error)
 {
     if (irq >= ISA_IRQ_COUNT) {
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
-                    "%s: the ISA bus has interrupts 0 to 15, not %u", isa_device_name(device), irq);
+        g_set_error(error, DEVICE_ERROR, 0,
+                    "%s: the ISA bus has interrupts 0 to 15, not %u", device_name(&device->device), irq);
         return NULL;
     }
     return machine_gsi(device->device.machine, irq);

@@ -67,11 +67,9 @@ typedef struct {
     Vga vga;
 } IsaVga;
 
-static const struct {
-    uint16_t port;
-    uint8_t count;
-} vga_ports[VGA_PORT_RANGES] = {
-    { 0x3b4, 2 }, { 0x3ba, 1 }, { 0x3c0, 16 }, { 0x3d4, 2 }, { 0x3da, 1 },
+static const PortClaim vga_ports[VGA_PORT_RANGES + 1] = {
+    { NULL, 0x3b4, 2 }, { NULL, 0x3ba, 1 }, { NULL, 0x3c0, 16 }, { NULL, 0x3d4, 2 },
+    { NULL, 0x3da, 1 }, { 0 },
 };
 
 /* --- Registers ------------------------------------------------------------- */
@@ -568,6 +566,7 @@ static const DeviceType pci_vga_type = {
     .category = "Display",
     .bus = "pci",
     .size = sizeof(PciVga),
+    .ports = vga_ports,
     .properties = vga_properties,
     .state = &pci_vga_state,
     .realize = pci_vga_realize,
@@ -624,6 +623,7 @@ static const DeviceType isa_vga_type = {
     .category = "Display",
     .bus = "isa",
     .size = sizeof(IsaVga),
+    .ports = vga_ports,
     .properties = vga_properties,
     .state = &isa_vga_state,
     .realize = isa_vga_realize,

@@ -675,7 +675,7 @@ static bool apic_post_load(void *object, int version, GError **error)
 
     if ((apic->base & (BASE_EN | BASE_EXTD)) == BASE_EXTD || apic->base >> 52 ||
         apic->timer_start < 0) {
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+        g_set_error(error, DEVICE_ERROR, 0,
                     "local APIC state is not one of its states");
         return false;
     }

@@ -448,7 +448,7 @@ static bool pic_post_load(void *object, int version, GError **error)
 {
     Pic *pic = object;
     if (pic->lowest > 7 || pic->next_icw == 1 || pic->next_icw > 4 || (pic->vector_base & 7)) {
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "8259A state is not one of its states");
+        g_set_error(error, DEVICE_ERROR, 0, "8259A state is not one of its states");
         return false;
     }
     return true;
@@ -537,6 +537,7 @@ static const DeviceType i8259_type = {
     .state = &i8259_state,
     .realize = i8259_realize,
     .reset = i8259_reset,
+    .ports = (const PortClaim[]) { { NULL, 0x20, 2 }, { NULL, 0xa0, 2 }, { NULL, 0x4d0, 2 }, { NULL, 0, 0 } },
     .not_for_users = "part of the board: the machine file places it",
 };
 DEVICE_TYPE(i8259_type);

@@ -229,7 +229,7 @@ static bool ioapic_realize(Device *device, GError **error)
     IoApic *s = (IoApic *)device;
 
     if (s->base & (GUEST_PAGE_SIZE - 1)) {
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+        g_set_error(error, DEVICE_ERROR, 0,
                     "ioapic: base 0x%" PRIx64 " is not at a page boundary", s->base);
         return false;
     }

@@ -44,5 +44,6 @@ static const DeviceType debug_exit_type = {
     .size = sizeof(DebugExit),
     .properties = debug_exit_properties,
     .realize = debug_exit_realize,
+    .ports = (const PortClaim[]) { { "iobase", 0, 1 }, { NULL, 0, 0 } },
 };
 DEVICE_TYPE(debug_exit_type);

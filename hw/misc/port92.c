@@ -69,6 +69,7 @@ static const DeviceType port92_type = {
     .state = &port92_state,
     .realize = port92_realize,
     .reset = port92_reset,
+    .ports = (const PortClaim[]) { { NULL, 0x92, 1 }, { NULL, 0, 0 } },
     .not_for_users = "part of the board: the machine file places it",
 };
 DEVICE_TYPE(port92_type);

@@ -58,5 +58,6 @@ static const DeviceType pvpanic_type = {
     .size = sizeof(Pvpanic),
     .properties = pvpanic_properties,
     .realize = pvpanic_realize,
+    .ports = (const PortClaim[]) { { "ioport", 0, 1 }, { NULL, 0, 0 } },
 };
 DEVICE_TYPE(pvpanic_type);

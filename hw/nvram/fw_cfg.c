@@ -381,6 +381,11 @@ static bool fw_cfg_realize(Device *device, GError **error)
 static const Property fw_cfg_properties[] = { PROP_END };
 static const char *const fw_cfg_aliases[] = { "fw_cfg", NULL };
 
+static const PortClaim fw_cfg_port_claims[] = {
+    { NULL, FW_CFG_PORT, FW_CFG_PORTS },
+    { 0 },
+};
+
 static const DeviceType fw_cfg_type = {
     .name = "fw_cfg_io",
     .aliases = fw_cfg_aliases,
@@ -388,6 +393,7 @@ static const DeviceType fw_cfg_type = {
     .category = "Misc",
     .bus = "system",
     .size = sizeof(FwCfg),
+    .ports = fw_cfg_port_claims,
     .properties = fw_cfg_properties,
     .state = &fw_cfg_state,
     .init = fw_cfg_init,

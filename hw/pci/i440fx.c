@@ -242,12 +242,18 @@ static void pcihost_unrealize(Device *device)
 
 static const char *const pcihost_buses[] = { "pci", NULL };
 
+static const PortClaim pcihost_ports[] = {
+    { NULL, 0xcf8, 8 },
+    { 0 },
+};
+
 static const DeviceType pcihost_type = {
     .name = "i440FX-pcihost",
     .desc = "Intel 440FX host bridge with PCI bus 0",
     .category = "Bridge",
     .bus = "system",
     .size = sizeof(PciHost),
+    .ports = pcihost_ports,
     .properties = no_properties,
     .state = &pcihost_state,
     .realize = pcihost_realize,

@@ -454,7 +454,7 @@ static bool counter_post_load(void *object, int version, GError **error)
 
     if (c->mode > 5 || c->count < 1 || c->count > 65536 || c->next_count > 65536 ||
         c->start_ns < 0 || c->start_ns > G_MAXINT64 / 4 || c->stopped_at > G_MAXINT64 / 4) {
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+        g_set_error(error, DEVICE_ERROR, 0,
                     "8254 counter state is not one of its states");
         return false;
     }
@@ -550,6 +550,7 @@ static const DeviceType pit_type = {
     .realize = pit_realize,
     .unrealize = pit_unrealize,
     .reset = pit_reset,
+    .ports = (const PortClaim[]) { { NULL, 0x40, 4 }, { NULL, 0x61, 1 }, { NULL, 0, 0 } },
     .not_for_users = "part of the board: the machine file places it",
 };
 DEVICE_TYPE(pit_type);

@@ -505,7 +505,7 @@ static bool rtc_post_load(void *object, int version, GError **error)
     int64_t seconds = rtc_now_seconds(s);
 
     if (seconds < RTC_MIN_SECONDS || seconds > RTC_MAX_SECONDS + SECONDS_PER_DAY) {
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "RTC time is out of range");
+        g_set_error(error, DEVICE_ERROR, 0, "RTC time is out of range");
         return false;
     }
     s->checked_ns = MIN(s->checked_ns, rtc_now(s));
@@ -558,7 +558,7 @@ static bool rtc_parse_base(const char *base, int64_t *start, GError **error)
     midnight = strchr(base, 'T') ? g_strdup(base) : g_strconcat(base, "T00:00:00", NULL);
     date = g_date_time_new_from_iso8601(midnight, utc);
     if (!date) {
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+        g_set_error(error, DEVICE_ERROR, 0,
                     "mc146818rtc: base '%s' is neither utc, localtime nor a date like "
                     "2026-11-22T12:00:00",
                     base);
@@ -632,6 +632,7 @@ static const DeviceType rtc_type = {
     .realize = rtc_realize,
     .unrealize = rtc_unrealize,
     .reset = rtc_reset,
+    .ports = (const PortClaim[]) { { NULL, 0x70, 2 }, { NULL, 0, 0 } },
     .not_for_users = "part of the board: the machine file places it",
 };
 DEVICE_TYPE(rtc_type);

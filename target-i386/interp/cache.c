@@ -261,6 +261,13 @@ static void cache_flush(CodeCache *cache)
     }
 }
 
+void code_flush(X86CPU *cpu)
+{
+    g_mutex_lock(&cpu->code->lock);
+    cache_flush(cpu->code);
+    g_mutex_unlock(&cpu->code->lock);
+}
+
 /* A write to [ram, ram+size), within one page. Cache lock held; true if the page stays of interest. */
 static bool cache_written(CodeCache *cache, uint64_t ram, uint64_t size)
 {

@@ -38,6 +38,8 @@ CodeDomain *code_cache_domain(CodeCache *cache);
 Block *code_find_slow(X86CPU *cpu, uint64_t pc);
 /* Carries out what other CPUs and devices queued (VCPU_CODE_CHANGED). Run loop only. */
 void code_drain(X86CPU *cpu);
+/* Drops all decoded code of this CPU. Its own thread only. */
+void code_flush(X86CPU *cpu);
 /* Host bytes used by decoded code. */
 uint64_t code_cache_memory(const CodeCache *cache);
 

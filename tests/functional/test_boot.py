@@ -107,7 +107,7 @@ def test_no_reboot():
 
 def test_reboot():
     """A reset starts the firmware and the kernel again."""
-    with boot_shell("-m", "512") as vm:
+    with boot_shell("-m", "512", append="") as vm:
         vm.send("reboot -f\n")
         vm.expect("Linux version", vmtest.BOOT_TIMEOUT)
         equal(vm.process.poll(), None, "exit status")

@@ -128,9 +128,9 @@ def demo_arguments(*arguments, append=""):
             "-append", f"console=ttyS0 {append}".strip(), *arguments]
 
 
-def boot_shell(*arguments, **more):
-    """A machine whose demo guest is at its prompt."""
-    vm = VM(*demo_arguments(*arguments), **more)
+def boot_shell(*arguments, append="quiet", **more):
+    """A machine whose demo guest is at its prompt. Quiet, lest the kernel talks into answers."""
+    vm = VM(*demo_arguments(*arguments, append=append), **more)
     try:
         vm.expect(WELCOME, BOOT_TIMEOUT)
         vm.expect(PROMPT)
