@@ -10,10 +10,7 @@
 #include "chardev/chardev.h"
 #include "hw/core/plan.h"
 #include "qemu-config/config.h"
-#include "target-i386/cpu-model.h"
-#include "target-i386/cpu.h"
-#include "target-i386/interp/cache.h"
-#include "target-i386/interp/interp.h"
+#include "target-i386/cpus.h"
 #include "util/daemon.h"
 #include "util/lock.h"
 #include "util/log.h"
@@ -24,10 +21,10 @@ typedef struct Run {
     Diag *diag;
     Config *config;
     MachinePlan *plan;
-    X86CpuCaps caps;
+    const AccelOps *accel;
     X86CpuModel *model;
-    CodeDomain *code;
     Machine *machine;
+    X86CpuSet *cpus;
     int daemon_fd;
 } Run;
 
@@ -70,36 +67,16 @@ static bool give_help(Run *run)
     return text != NULL;
 }
 
-static bool choose_accelerator(Run *run)
-{
-    const char *list = config_get(run->config, "machine", "accel");
-    const GPtrArray *groups = config_groups(run->config, "accel");
-    const Origin *origin = list ? group_origin(config_find(run->config, "machine", NULL), "accel")
-                                : NULL;
-
-    if (groups->len) {
-        const ConfigGroup *group = g_ptr_array_index(groups, 0);
-        list = group_get(group, "accel");
-        origin = group_origin(group, "accel");
-    }
-    g_auto(GStrv) names = g_strsplit(list ? list : "tcg", ":", -1);
-    if (!g_strv_contains((const char *const *)names, "tcg")) {
-        static const char *const known[] = { "tcg", NULL };
-        diag_error(run->diag, origin, "no accelerator of '%s' is there", list);
-        diag_suggest(run->diag, list, known);
-        return false;
-    }
-    x86_cpu_caps_tcg(&run->caps);
-    return true;
-}
-
 static bool make_plan(Run *run)
 {
+    X86CpuCaps caps;
+
     run->plan = machine_plan_new(run->config, run->diag);
-    if (choose_accelerator(run) && run->plan) {
+    run->accel = x86_accel_select(run->config, run->diag);
+    x86_cpu_caps_tcg(&caps);
+    if (run->plan) {
         const char *model = group_get(run->plan->header, "default_cpu");
-        run->model = x86_cpu_model_resolve(run->config, model ? model : "qemu64", &run->caps,
-                                           run->diag);
+        run->model = x86_cpu_model_resolve(run->config, model ? model : "qemu64", &caps, run->diag);
     }
     return run_is_good(run);
 }
@@ -191,22 +168,17 @@ static void catch_signals(Machine *machine)
 static bool create_cpus(Run *run)
 {
     const MachinePlan *plan = run->plan;
-    X86Topology topology = { plan->cpus,    plan->max_cpus, plan->sockets,
-                             plan->dies,    plan->cores,    plan->threads };
     Machine *machine = run->machine;
+    X86Topology topology = { .sockets = plan->sockets, .dies = plan->dies, .cores = plan->cores,
+                             .threads = plan->threads };
     GError *error = NULL;
 
-    run->code = code_domain_new(machine->memory);
-    for (unsigned i = 0; i < plan->cpus; i++) {
-        X86CPU *cpu = cpu_new(machine->memory, machine->ports, run->code, i);
-        cpu->vcpu.ops = &interp_vcpu_ops;
-        g_ptr_array_add(machine->vcpus, cpu);
-        if (!x86_cpu_model_apply(run->model, cpu, &topology, &error)) {
-            diag_gerror(run->diag, NULL, error);
-            return false;
-        }
+    run->cpus = x86_cpus_new(run->model, &topology, run->accel, machine->memory, machine->ports,
+                             plan->cpus, machine->vcpus, &error);
+    if (!run->cpus) {
+        diag_gerror(run->diag, NULL, error);
     }
-    return true;
+    return run->cpus;
 }
 
 static bool build_machine(Run *run)
@@ -236,6 +208,20 @@ static int run_machine(Run *run)
     return main_loop_run();
 }
 
+/* Devices hold on to back ends and vCPUs, and all of them to the machine's memory. */
+static void dismantle(Run *run)
+{
+    ChardevSet *chardevs = run->machine->chardevs;
+
+    machine_dismantle(run->machine);
+    if (run->cpus) {
+        x86_cpus_log_stats(run->cpus);
+        x86_cpus_free(run->cpus);
+    }
+    chardev_set_free(chardevs);
+    machine_free(run->machine);
+}
+
 static int start(Run *run)
 {
     int status = EXIT_FAILURE;
@@ -248,10 +234,7 @@ static int start(Run *run)
     if (build_machine(run)) {
         status = run_machine(run);
     }
-    ChardevSet *chardevs = run->machine->chardevs;
-    machine_free(run->machine);
-    chardev_set_free(chardevs);
-    code_domain_free(run->code);
+    dismantle(run);
     machine_unlock();
     return status;
 }

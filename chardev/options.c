@@ -10,6 +10,7 @@ static const OptKey chardev_keys[] = {
     {.name = "backend", .type = OPT_ENUM, .choices = backends, .help = "kind of back end"},
     {.name = "path", .type = OPT_STRING, .help = "file, pipe or unix socket"},
     {.name = "append", .type = OPT_BOOL, .def = "off", .help = "file: keep what it holds"},
+    {.name = "input-path", .type = OPT_STRING, .help = "file: read input from this one"},
     {.name = "host", .type = OPT_STRING, .help = "socket: host name or address"},
     {.name = "port", .type = OPT_STRING, .help = "socket: TCP port"},
     {.name = "server", .type = OPT_BOOL, .def = "off", .help = "socket: listen"},
@@ -33,7 +34,8 @@ static bool check_applicable(const ConfigGroup *group, const char *backend, Diag
         const ConfigValue *value = group->values->pdata[i];
         bool fits = (is_socket || !g_strv_contains(socket_keys, value->key)) &&
                     (takes_path || strcmp(value->key, "path")) &&
-                    (!strcmp(backend, "file") || strcmp(value->key, "append")) &&
+                    (!strcmp(backend, "file") ||
+                     (strcmp(value->key, "append") && strcmp(value->key, "input-path"))) &&
                     (!strcmp(backend, "stdio") || strcmp(value->key, "signal"));
         if (!fits) {
             diag_error(diag, value->key_origin, "a %s character device has no '%s'", backend,

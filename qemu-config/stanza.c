@@ -20,7 +20,7 @@ void builder_clear(StanzaBuilder *builder)
 void builder_open(StanzaBuilder *builder, const OptSchema *schema, const Origin *origin)
 {
     builder->schema = schema;
-    builder->info = schema_info_of(schema);
+    builder->info = schema ? schema_info_of(schema) : NULL; /* NULL: [define] */
     builder->origin = origin;
     builder->id = NULL;
     builder->id_origin = NULL;

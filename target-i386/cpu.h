@@ -183,6 +183,14 @@ typedef struct X86CPU {
         uint64_t dr6_bits;  /* #DB: causes to set in DR6 */
     } exception;
     int delivering;         /* vector being delivered (-1 none): for #DF and triple faults */
+
+    /* Debugging (interp/debug.c): nothing below matters unless debug_active. */
+    bool debug_active;      /* TF or DR7 armed: the run loop goes by single instructions */
+    bool debug_trap;        /* TF was set when the current instruction began */
+    bool debug_inhibit;     /* MOV SS, POP SS: traps wait for the next instruction */
+    bool debug_keep_rf;     /* the instruction loaded RF: it counts for the next one */
+    uint8_t debug_hits;     /* breakpoints hit by the current instruction */
+    uint8_t debug_held;     /* and by one whose traps wait */
     sigjmp_buf run_jump;    /* where cpu_raise() and cpu_leave_block() land */
 
     uint64_t icount;        /* instructions executed */
@@ -196,7 +204,6 @@ typedef struct X86CPU {
     bool (*ferr)(void *opaque);
     void *ferr_opaque;
     uint32_t tlb_generation; /* changes with every flush: validates jump-cache entries */
-    bool debug_active;      /* TF or DR7 armed: the run loop goes by single instructions */
     TlbEntry tlb[MMU_VIEWS][TLB_SIZE];
     uint8_t tlb_shift[MMU_VIEWS][TLB_SIZE];      /* page size of the mapping, log2 */
     uint16_t tlb_touched[MMU_VIEWS][TLB_SIZE];   /* sets in use since the last flush */

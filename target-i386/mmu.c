@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "target-i386/interp/debug.h"
 #include "target-i386/interp/insn.h"
 #include "util/lock.h"
 #include "util/log.h"
@@ -504,7 +505,7 @@ static const MemoryPage *resolve(X86CPU *cpu, MmuView view, uint64_t va, unsigne
 
     walk_or_raise(cpu, view, va, access, &walk);
     page = phys_page(cpu, walk.gpa);
-    if (page->read) {
+    if (page->read && !cpu_debug_page_watched(cpu, va)) {
         tlb_enter(cpu, view, va, &walk, page);
     }
     *gpa = walk.gpa;
@@ -536,6 +537,14 @@ void mmu_probe(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, unsigned a
 
 /* --- slow accesses ----------------------------------------------------------- */
 
+/* Data breakpoints see what the slow paths do; their pages never enter the TLB. */
+static void note_access(X86CPU *cpu, uint64_t va, unsigned size, bool write)
+{
+    if (G_UNLIKELY(cpu->debug_active)) {
+        cpu_debug_access(cpu, va, size, write);
+    }
+}
+
 static void load_bytes(const uint8_t *host, unsigned size, uint64_t *value)
 {
     switch (size) {
@@ -566,6 +575,7 @@ uint64_t mmu_load_slow(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, un
         return value;
     }
     page = resolve(cpu, view, va, access, &gpa);
+    note_access(cpu, va, size, false);
     if (G_LIKELY(page->read)) {
         load_bytes(page->read + (gpa & PAGE_OFFSET_MASK), size, &value);
         return value;
@@ -602,6 +612,7 @@ void mmu_store_slow(X86CPU *cpu, MmuView view, uint64_t va, uint64_t value, unsi
         return;
     }
     page = resolve(cpu, view, va, access, &gpa);
+    note_access(cpu, va, size, true);
     store_page(cpu, page, gpa, value, size);
 }
 
@@ -625,6 +636,7 @@ void mmu_read(X86CPU *cpu, MmuView view, uint64_t va, void *buffer, unsigned siz
         uint64_t gpa;
         const MemoryPage *page = resolve(cpu, view, va, ACCESS_READ, &gpa);
 
+        note_access(cpu, va, part, false);
         if (page->read) {
             memcpy(out, page->read + (gpa & PAGE_OFFSET_MASK), part);
         } else {
@@ -648,6 +660,7 @@ void mmu_write(X86CPU *cpu, MmuView view, uint64_t va, const void *buffer, unsig
         uint64_t gpa;
         const MemoryPage *page = resolve(cpu, view, va, ACCESS_WRITE, &gpa);
 
+        note_access(cpu, va, part, true);
         if (page->write) {
             memcpy(page->write + (gpa & PAGE_OFFSET_MASK), in, part);
             if (ram_page_marks(page->block, page->offset)) {
@@ -678,8 +691,11 @@ void *mmu_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, unsigned a
         return NULL;
     }
     page = resolve(cpu, view, va, access, &gpa);
-    if (!page->read || ((access & ACCESS_WRITE) && (!page->write ||
-                                                    ram_page_marks(page->block, page->offset)))) {
+    if (!page->read || cpu_debug_page_watched(cpu, va)) {
+        return NULL;
+    }
+    if ((access & ACCESS_WRITE) &&
+        (!page->write || ram_page_marks(page->block, page->offset))) {
         return NULL;
     }
     return (access & ACCESS_WRITE ? page->write : page->read) + (gpa & PAGE_OFFSET_MASK);
@@ -699,6 +715,7 @@ void *mmu_rmw_begin(X86CPU *cpu, uint64_t va, unsigned size, MmuRmw *rmw)
         mmu_probe(cpu, cpu->mmu_view, va, size, ACCESS_WRITE);
     } else {
         page = resolve(cpu, cpu->mmu_view, va, ACCESS_WRITE, &gpa);
+        note_access(cpu, va, size, true);
         if (page->write && page->write == page->read) {
             if (ram_page_marks(page->block, page->offset)) {
                 rmw->block = page->block;

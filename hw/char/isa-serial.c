@@ -76,7 +76,7 @@ typedef struct Fifo {
 typedef struct Serial {
     IsaDevice parent;
     Chardev *chardev;  /* properties */
-    uint32_t index;
+    int32_t index;
     uint32_t iobase;
     uint32_t irq_number;
 
@@ -534,29 +534,27 @@ static void serial_reset(Device *device)
 static const uint16_t serial_ports[] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
 static const uint8_t serial_irqs[] = { 4, 3, 4, 3 };
 
-#define SERIAL_AUTO 0xffffffffu
-
 /* The ports that are not told their place take COM1 to COM4 in order. */
 static bool serial_choose_place(Serial *s, GError **error)
 {
     const Device *device = &s->parent.device;
 
-    if (s->index == SERIAL_AUTO) {
+    if (s->index < 0) {
         s->index = 0;
         for (unsigned n = 0; n < device->machine->devices->len; n++) {
             const Device *other = g_ptr_array_index(device->machine->devices, n);
             s->index += other != device && other->type == device->type;
         }
     }
-    if (s->index >= G_N_ELEMENTS(serial_ports) &&
-        (s->iobase == 0 || s->irq_number == SERIAL_AUTO)) {
+    if (s->index >= (int)G_N_ELEMENTS(serial_ports) &&
+        (s->iobase == 0 || s->irq_number == 0)) {
         g_set_error(error, DEVICE_ERROR, 0,
-                    "isa-serial: a PC has four standard ports: number %u needs iobase and irq",
+                    "isa-serial: a PC has four standard ports: number %d needs iobase and irq",
                     s->index);
         return false;
     }
     s->iobase = s->iobase == 0 ? serial_ports[s->index] : s->iobase;
-    s->irq_number = s->irq_number == SERIAL_AUTO ? serial_irqs[s->index] : s->irq_number;
+    s->irq_number = s->irq_number == 0 ? serial_irqs[s->index] : s->irq_number;
     return true;
 }
 
@@ -594,10 +592,11 @@ static void serial_unrealize(Device *device)
 
 static const Property serial_properties[] = {
     PROP(PROP_CHARDEV, Serial, chardev, "chardev", "back end that the line is connected to", NULL),
-    PROP(PROP_UINT32, Serial, index, "index", "which of COM1 (0) to COM4 (3) it is", "4294967295"),
+    PROP(PROP_INT32, Serial, index, "index", "which of COM1 (0) to COM4 (3) it is; -1: the next",
+         "-1"),
     PROP(PROP_UINT32, Serial, iobase, "iobase", "first of its 8 ports; 0: by index", "0",
          .max = 0xfff8),
-    PROP(PROP_UINT32, Serial, irq_number, "irq", "its interrupt", "4294967295"),
+    PROP(PROP_UINT32, Serial, irq_number, "irq", "its interrupt; 0: by index", "0", .max = 15),
     PROP_END,
 };
 

@@ -38,22 +38,18 @@ Machine *machine_new(const Config *config)
     return machine;
 }
 
-static void free_vcpus(Machine *machine)
+void machine_dismantle(Machine *machine)
 {
     for (unsigned i = 0; i < machine->vcpus->len; i++) {
-        Vcpu *vcpu = g_ptr_array_index(machine->vcpus, i);
-        vcpu->ops->free(vcpu);
+        vcpu_stop(g_ptr_array_index(machine->vcpus, i));
     }
+    g_clear_pointer(&machine->system_bus, bus_free);
     g_ptr_array_set_size(machine->vcpus, 0);
 }
 
 void machine_free(Machine *machine)
 {
-    for (unsigned i = 0; i < machine->vcpus->len; i++) {
-        vcpu_stop(g_ptr_array_index(machine->vcpus, i));
-    }
-    bus_free(machine->system_bus);
-    free_vcpus(machine);
+    machine_dismantle(machine);
     memory_space_free(machine->memory);
     port_space_free(machine->ports);
     ram_block_free(machine->ram);

@@ -43,7 +43,12 @@ struct Machine {
 
 /* A machine with a system bus, memory and ports, but nothing in them. @config may be NULL. */
 Machine *machine_new(const Config *config);
-/* Ends the vCPUs and frees devices, back to front, vCPUs and all the rest. Machine lock held. */
+/* Ends the vCPU threads and frees the devices, back to front. Machine lock held. */
+void machine_dismantle(Machine *machine);
+/*
+ * Frees all but the vCPUs, which are their creator's: machine_dismantle(), free the vCPUs, then this
+ * (it dismantles if that was not done).
+ */
 void machine_free(Machine *machine);
 /*
  * Runs the @ready hooks, resets everything and starts the vCPU threads, parked if @paused (-S).

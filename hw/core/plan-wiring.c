@@ -87,12 +87,9 @@ static bool claim_range(const PlannedDevice *device, const PortClaim *claim, Por
     return true;
 }
 
-static void check_range(const GArray *taken, const PortRange *range, Diag *diag)
+/* True if @range is free or was complained of. */
+static bool check_range(const GArray *taken, const PortRange *range, Diag *diag)
 {
-    if (range->last > UINT16_MAX) {
-        diag_error(diag, range->origin, "device '%s' wants I/O ports up to 0x%" G_GINT64_MODIFIER
-                   "x: the last is 0xffff", planned_name(range->device), range->last);
-    }
     for (unsigned i = 0; i < taken->len; i++) {
         const PortRange *other = &g_array_index(taken, PortRange, i);
         if (range->first <= other->last && other->first <= range->last) {
@@ -101,17 +98,26 @@ static void check_range(const GArray *taken, const PortRange *range, Diag *diag)
                        (unsigned)range->first, (unsigned)range->last);
             diag_note(diag, other->origin, "'%s' has 0x%x-0x%x", planned_name(other->device),
                       (unsigned)other->first, (unsigned)other->last);
-            return;
+            return false;
         }
     }
+    if (range->last > UINT16_MAX) {
+        diag_error(diag, range->origin, "device '%s' wants I/O ports up to 0x%" G_GINT64_MODIFIER
+                   "x: the last is 0xffff", planned_name(range->device), range->last);
+        return false;
+    }
+    return true;
 }
 
+/* One complaint a device: a second VGA is one mistake, not six. */
 static void check_ports(const PlannedDevice *device, GArray *taken, Diag *diag)
 {
     for (const PortClaim *claim = device->type->ports; claim && claim->count; claim++) {
         PortRange range;
         if (claim_range(device, claim, &range)) {
-            check_range(taken, &range, diag);
+            if (!check_range(taken, &range, diag)) {
+                return;
+            }
             g_array_append_val(taken, range);
         }
     }

@@ -47,12 +47,15 @@ static void cpu_reset(Vcpu *vcpu)
     vcpu->halted = false;
 }
 
-static void cpu_free(Vcpu *vcpu)
-{
-    g_free(vcpu);
-}
+static const VcpuOps counting_ops = { cpu_run, cpu_has_work, cpu_reset, NULL };
 
-static const VcpuOps counting_ops = { cpu_run, cpu_has_work, cpu_reset, cpu_free };
+static void machine_end(Machine *machine)
+{
+    g_autoptr(GPtrArray) cpus = g_ptr_array_new_with_free_func(g_free);
+
+    g_ptr_array_extend(cpus, machine->vcpus, NULL, NULL);
+    machine_free(machine);
+}
 
 static CountingCpu *cpu_new(Machine *machine)
 {
@@ -91,7 +94,7 @@ static void test_halt_and_wake(void)
         wait_for(&cpu->interrupts, i);
     }
     g_assert_cmpuint(cpu->resets, ==, 1);
-    machine_free(machine);
+    machine_end(machine);
 }
 
 static void test_paused_start(void)
@@ -109,7 +112,7 @@ static void test_paused_start(void)
     g_assert_cmpint(clock_ns(CLOCK_VM), ==, now);
     machine_resume(machine);
     wait_for(&cpu->runs, 1);
-    machine_free(machine);
+    machine_end(machine);
 }
 
 static void test_pause(void)
@@ -127,7 +130,7 @@ static void test_pause(void)
         g_assert_cmpuint(cpu[0]->runs + cpu[1]->runs, ==, runs);
         machine_resume(machine);
     }
-    machine_free(machine);
+    machine_end(machine);
 }
 
 static void test_reset_from_vcpu(void)
@@ -141,7 +144,7 @@ static void test_reset_from_vcpu(void)
     wait_for(&cpu->runs, 2);
     machine_reset(machine);
     g_assert_cmpuint(cpu->resets, ==, 3);
-    machine_free(machine);
+    machine_end(machine);
 }
 
 static double cpu_seconds(void)
@@ -172,7 +175,7 @@ static void test_idle(void)
     g_assert_cmpint(main_loop_run(), ==, 7);
     g_assert_cmpfloat(cpu_seconds() - before, <, 0.05);
     timer_free(timer);
-    machine_free(machine);
+    machine_end(machine);
 }
 
 int main(int argc, char **argv)

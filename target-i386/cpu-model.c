@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Resolving CPU models: the chain of base_cpudef, then [cpu], then what can be offered. */
+#include "target-i386/cpu-model.h"
+
+#include <string.h>
+
+#include "target-i386/cpu-model-internal.h"
+#include "target-i386/feature-table.h"
+
+typedef struct Resolution {
+    const Config *config;
+    const X86CpuCaps *caps;
+    Diag *diag;
+    X86CpuModel *model;
+    GPtrArray *chain; /* of ConfigGroup *: models being loaded, the outermost first */
+    bool from_host;   /* the chain ends at host or max */
+} Resolution;
+
+static X86CpuModel *model_new(const char *name)
+{
+    X86CpuModel *model = g_new0(X86CpuModel, 1);
+
+    model->name = g_strdup(name);
+    model->patches = g_array_new(FALSE, FALSE, sizeof(X86ModelPatch));
+    strcpy(model->vendor, "GenuineIntel");
+    x86_words_set(model->features, X86_FEATURE_HYPERVISOR, true);
+    for (unsigned i = 0; i < CACHE_COUNT; i++) {
+        model->caches[i].size = X86_CACHE_UNSET;
+    }
+    return model;
+}
+
+void x86_cpu_model_free(X86CpuModel *model)
+{
+    if (model) {
+        g_free(model->name);
+        g_array_unref(model->patches);
+        g_free(model);
+    }
+}
+
+static void report_cycle(const Resolution *r, const ConfigGroup *group, const Origin *origin)
+{
+    g_autoptr(GString) path = g_string_new(NULL);
+
+    for (unsigned i = 0; i < r->chain->len; i++) {
+        g_string_append_printf(path, "%s → ", ((ConfigGroup *)r->chain->pdata[i])->id);
+    }
+    diag_error(r->diag, origin, "base_cpudef leads in a circle: %s%s", path->str, group->id);
+}
+
+static bool load_named(Resolution *r, const char *name, const ConfigGroup *user,
+                       const Origin *origin);
+
+/* The base of @group, if it has one, then its own keys. */
+static bool load_group(Resolution *r, const ConfigGroup *group)
+{
+    const ConfigValue *base = group_value(group, "base_cpudef");
+
+    g_ptr_array_add(r->chain, (void *)group);
+    if (base && !load_named(r, base->value, group, base->origin)) {
+        return false;
+    }
+    g_ptr_array_set_size(r->chain, r->chain->len - 1);
+    return x86_model_apply_keys(r->model, group, NULL, r->diag);
+}
+
+static bool load_named(Resolution *r, const char *name, const ConfigGroup *user,
+                       const Origin *origin)
+{
+    const ConfigGroup *group = x86_model_find_group(r->config, name, user);
+
+    const X86BuiltinModel *builtin = group ? NULL : x86_builtin_model_find(name);
+
+    if (builtin) {
+        builtin->load(r->model, r->caps);
+        r->from_host = builtin->from_host;
+        return true;
+    }
+    if (!group) {
+        x86_model_report_missing(r->config, name, origin, r->diag);
+        return false;
+    }
+    if (g_ptr_array_find(r->chain, group, NULL)) {
+        report_cycle(r, group, origin);
+        return false;
+    }
+    return load_group(r, group);
+}
+
+/* Leaves that features live in exist (QEMU's min-level; SDM 2A CPUID: EAX of leaves 0, 7, 80000000H). */
+static void raise_levels(X86CpuModel *model)
+{
+    for (unsigned i = 0; i < FEATURE_WORD_COUNT; i++) {
+        const X86FeatureWordInfo *word = &x86_feature_words[i];
+        if (word->is_msr || !model->features[i]) {
+            continue;
+        }
+        if (word->leaf < 0x40000000) {
+            model->level = MAX(model->level, word->leaf);
+        } else if (word->leaf >> 16 == 0x8000) {
+            model->xlevel = MAX(model->xlevel, word->leaf);
+        }
+        if (word->leaf == 7) {
+            model->level_func7 = MAX(model->level_func7, word->subleaf);
+        }
+    }
+    if (x86_words_have(model->features, X86_FEATURE_XSAVE)) {
+        model->level = MAX(model->level, 0xd);
+    }
+    if (x86_words_have(model->features, X86_FEATURE_TOPOEXT)) {
+        model->xlevel = MAX(model->xlevel, 0x8000001e);
+    }
+    if (model->model_id[0]) {
+        model->xlevel = MAX(model->xlevel, 0x80000004);
+    }
+}
+
+/* Widths that AMD and Intel CPUs of each kind have at least (SDM 3A 4.1.4). */
+static void default_widths(X86CpuModel *model)
+{
+    bool lm = x86_words_have(model->features, X86_FEATURE_LM);
+    bool pae = x86_words_have(model->features, X86_FEATURE_PAE)
+               || x86_words_have(model->features, X86_FEATURE_PSE36);
+
+    if (!model->phys_bits) {
+        model->phys_bits = lm ? 40 : pae ? 36 : 32;
+    }
+    if (!model->virt_bits) {
+        bool la57 = x86_words_have(model->features, X86_FEATURE_LA57);
+        model->virt_bits = !lm ? 32 : la57 ? 57 : 48;
+    }
+}
+
+/* Caches as many CPUs of the vendor had them (K10; Core 2 with a later L3). */
+static void default_caches(X86CpuModel *model)
+{
+    static const X86Cache intel[CACHE_COUNT] = {
+        {32 << 10, 8}, {32 << 10, 8}, {4 << 20, 16}, {16 << 20, 16}};
+    static const X86Cache amd[CACHE_COUNT] = {
+        {64 << 10, 2}, {64 << 10, 2}, {512 << 10, 16}, {16 << 20, 16}};
+    const X86Cache *defaults = strcmp(model->vendor, "GenuineIntel") ? amd : intel;
+
+    for (unsigned i = 0; i < CACHE_COUNT; i++) {
+        X86Cache *cache = &model->caches[i];
+        if (cache->size == X86_CACHE_UNSET) {
+            cache->size = defaults[i].size;
+        }
+        if (!cache->ways) {
+            cache->ways = defaults[i].ways;
+        }
+    }
+}
+
+/* What follows the guest's control registers is no property of the model. */
+static void settle(X86CpuModel *model)
+{
+    x86_words_set(model->features, X86_FEATURE_OSXSAVE, false);
+    x86_words_set(model->features, X86_FEATURE_OSPKE, false);
+    x86_features_drop_unmet(model->features);
+    raise_levels(model);
+    default_widths(model);
+    default_caches(model);
+}
+
+X86CpuModel *x86_cpu_model_find(const Config *config, const char *name, const X86CpuCaps *caps,
+                                Diag *diag)
+{
+    g_autoptr(X86CpuModel) model = model_new(name);
+    g_autoptr(GPtrArray) chain = g_ptr_array_new();
+    Resolution r = {config, caps, diag, model, chain, false};
+
+    if (!load_named(&r, name, NULL, NULL)) {
+        return NULL;
+    }
+    settle(model);
+    return g_steal_pointer(&model);
+}
+
+/* Checks one group by itself: its keys, and that its chain of bases exists and ends. */
+static bool check_group(const Config *config, const ConfigGroup *group, const X86CpuCaps *caps,
+                        Diag *diag)
+{
+    g_autoptr(X86CpuModel) scratch = model_new("");
+    g_autoptr(GPtrArray) chain = g_ptr_array_new();
+    const ConfigGroup *next = group;
+    bool good = x86_model_apply_keys(scratch, group, NULL, diag);
+    Resolution r = {config, caps, diag, scratch, chain, false};
+
+    while (next) {
+        const ConfigValue *base = group_value(next, "base_cpudef");
+        const ConfigGroup *user = next;
+        g_ptr_array_add(chain, (void *)next);
+        next = base ? x86_model_find_group(config, base->value, user) : NULL;
+        if (!base || (!next && x86_builtin_model_find(base->value))) {
+            return good;
+        }
+        if (!next && user == group) {
+            x86_model_report_missing(config, base->value, base->origin, diag);
+        }
+        if (next && g_ptr_array_find(chain, next, NULL)) {
+            if (next == group) {
+                report_cycle(&r, next, base->origin);
+            }
+            return false;
+        }
+    }
+    return false;
+}
+
+/* The shipped models are proven by a test, and loaded only when needed. */
+static bool check_user_groups(const Config *config, const ConfigGroup *cpu,
+                              const X86CpuCaps *caps, Diag *diag)
+{
+    GPtrArray *groups = config_groups(config, "cpudef");
+    bool good = true;
+
+    for (unsigned i = 0; i < groups->len; i++) {
+        const ConfigGroup *group = groups->pdata[i];
+        if (group->layer != LAYER_HARDWARE) {
+            good &= check_group(config, group, caps, diag);
+        }
+    }
+    if (cpu) {
+        good &= check_group(config, cpu, caps, diag);
+    }
+    return good;
+}
+
+static bool read_switch(const ConfigGroup *cpu, const char *key, bool value, Diag *diag)
+{
+    if (cpu) {
+        group_get_bool(cpu, key, &value, diag);
+    }
+    return value;
+}
+
+/* Names what the accelerator lacks, and what was asked for by name but lacks its own needs. */
+static char *list_unsupported(const X86CpuModel *model, const uint32_t *asked,
+                              const X86CpuCaps *caps)
+{
+    GString *list = g_string_new(NULL);
+
+    for (const X86FeatureInfo *info = x86_features; info->name; info++) {
+        const X86FeatureInfo *need = x86_feature_missing_need(info, model->features);
+        bool offered = x86_words_have(caps->supported, info->feature);
+        if (x86_words_have(model->features, info->feature) && !offered) {
+            g_string_append_printf(list, " %s", info->name);
+        } else if (x86_words_have(asked, info->feature) && need) {
+            g_string_append_printf(list, " %s (needs %s)", info->name, need->name);
+        }
+    }
+    return g_string_free(list, FALSE);
+}
+
+static bool limit(X86CpuModel *model, const ConfigGroup *cpu, const uint32_t *asked,
+                  const X86CpuCaps *caps, Diag *diag)
+{
+    g_autofree char *missing = list_unsupported(model, asked, caps);
+    bool enforce = read_switch(cpu, "enforce", false, diag);
+    bool check = read_switch(cpu, "check", true, diag);
+    const Origin *origin = cpu ? group_origin(cpu, "base_cpudef") : NULL;
+
+    for (unsigned i = 0; i < FEATURE_WORD_COUNT; i++) {
+        model->features[i] &= caps->supported[i];
+    }
+    if (!missing[0]) {
+        return true;
+    }
+    if (enforce) {
+        diag_error(diag, origin, "%s cannot offer these features of CPU '%s':%s", caps->accel,
+                   model->name, missing);
+        return false;
+    }
+    if (check && cpu && cpu->values->len) {
+        diag_warning(diag, origin, "%s cannot offer these features of CPU '%s':%s", caps->accel,
+                     model->name, missing);
+    }
+    return true;
+}
+
+static bool apply_cpu_group(Resolution *r, const ConfigGroup *cpu, uint32_t *asked)
+{
+    unsigned errors = diag_errors(r->diag);
+
+    if (r->from_host && !read_switch(cpu, "migratable", true, r->diag)
+        && x86_words_have(r->caps->supported, X86_FEATURE_INVTSC)) {
+        x86_words_set(r->model->features, X86_FEATURE_INVTSC, true);
+    }
+    if (read_switch(cpu, "host-phys-bits", false, r->diag)) {
+        r->model->phys_bits = r->caps->host_phys_bits;
+    }
+    return !cpu || (x86_model_apply_keys(r->model, cpu, asked, r->diag)
+                    && diag_errors(r->diag) == errors);
+}
+
+X86CpuModel *x86_cpu_model_resolve(const Config *config, const char *default_name,
+                                   const X86CpuCaps *caps, Diag *diag)
+{
+    const ConfigGroup *cpu = config_find(config, "cpu", NULL);
+    const ConfigValue *chosen = cpu ? group_value(cpu, "base_cpudef") : NULL;
+    const char *name = chosen ? chosen->value : default_name;
+    g_autoptr(X86CpuModel) model = model_new(name);
+    g_autoptr(GPtrArray) chain = g_ptr_array_new();
+    Resolution r = {config, caps, diag, model, chain, false};
+    uint32_t asked[FEATURE_WORD_COUNT] = {0};
+
+    if (!check_user_groups(config, cpu, caps, diag)
+        || !load_named(&r, name, NULL, chosen ? chosen->origin : NULL)
+        || !apply_cpu_group(&r, cpu, asked)) {
+        return NULL;
+    }
+    if (!limit(model, cpu, asked, caps, diag)) {
+        return NULL;
+    }
+    settle(model);
+    if (cpu) {
+        x86_model_apply_levels(model, cpu);
+    }
+    g_strlcpy(model->signature, caps->signature, sizeof(model->signature));
+    return g_steal_pointer(&model);
+}
+
+bool x86_cpu_model_msr(const X86CpuModel *model, uint32_t index, uint64_t *value)
+{
+    bool found = false;
+
+    *value = 0;
+    for (unsigned i = 0; i < FEATURE_WORD_COUNT; i++) {
+        const X86FeatureWordInfo *word = &x86_feature_words[i];
+        if (word->is_msr && word->leaf == index) {
+            *value |= (uint64_t)model->features[i] << (32 * word->reg);
+            found |= model->features[i] != 0;
+        }
+    }
+    for (unsigned i = 0; i < model->patches->len; i++) {
+        const X86ModelPatch *patch = &g_array_index(model->patches, X86ModelPatch, i);
+        if (patch->is_msr && patch->leaf == index) {
+            *value = (*value & ~patch->mask) | patch->value;
+            found = true;
+        }
+    }
+    return found;
+}
