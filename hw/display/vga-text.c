@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "hw/core/firmware.h"
 #include "hw/core/isa.h"
 #include "hw/core/machine.h"
 #include "hw/pci/pci.h"
@@ -18,6 +19,7 @@
 #define VGA_WINDOW_SIZE  0x20000u
 #define VGA_CRTC_COUNT   25
 #define VGA_PORT_RANGES  5
+#define VGA_ROM_MAX      0x10000
 #define VGA_FRAME_NS     14268000 /* 70.09 Hz: 449 lines of 31.78 us */
 #define VGA_LINE_NS      31778
 
@@ -65,6 +67,8 @@ typedef struct {
 typedef struct {
     IsaDevice isa;
     Vga vga;
+    char *romfile;
+    GBytes *rom;
 } IsaVga;
 
 static const PortClaim vga_ports[VGA_PORT_RANGES + 1] = {
@@ -595,15 +599,30 @@ static void isa_vga_reset(Device *device)
     vga_reset(&((IsaVga *)device)->vga);
 }
 
-static bool isa_vga_realize(Device *device, GError **error)
+GBytes *vga_isa_rom(Device *device)
 {
-    IsaVga *self = (IsaVga *)device;
+    return ((IsaVga *)device)->rom;
+}
 
+static bool isa_vga_map_ports(IsaVga *self, GError **error)
+{
     for (unsigned i = 0; i < VGA_PORT_RANGES; i++) {
         if (!isa_port_map(&self->isa, vga_ports[i].port, vga_ports[i].count, &vga_port_ops[i],
                           &self->vga, error)) {
             return false;
         }
+    }
+    return true;
+}
+
+static bool isa_vga_realize(Device *device, GError **error)
+{
+    IsaVga *self = (IsaVga *)device;
+
+    self->rom = firmware_load(device->machine, self->romfile, VGA_ROM_MAX, error);
+    if (!self->rom || !isa_vga_map_ports(self, error)) {
+        g_clear_pointer(&self->rom, g_bytes_unref);
+        return false;
     }
     vga_map_window(&self->vga, device->machine);
     return true;
@@ -613,9 +632,16 @@ static void isa_vga_unrealize(Device *device)
 {
     IsaVga *self = (IsaVga *)device;
 
+    g_clear_pointer(&self->rom, g_bytes_unref);
+
     g_clear_pointer(&self->vga.window, memory_unmap);
     isa_ports_unmap(&self->isa);
 }
+
+static const Property isa_vga_properties[] = {
+    PROP(PROP_STRING, IsaVga, romfile, "romfile", "video BIOS image", "vgabios-isavga.bin"),
+    PROP_END,
+};
 
 static const DeviceType isa_vga_type = {
     .name = "isa-vga",
@@ -624,7 +650,7 @@ static const DeviceType isa_vga_type = {
     .bus = "isa",
     .size = sizeof(IsaVga),
     .ports = vga_ports,
-    .properties = vga_properties,
+    .properties = isa_vga_properties,
     .state = &isa_vga_state,
     .realize = isa_vga_realize,
     .unrealize = isa_vga_unrealize,

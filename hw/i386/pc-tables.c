@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "accel/accel.h"
-#include "hw/core/firmware.h"
 #include "hw/core/machine.h"
+#include "hw/display/vga-text.h"
 #include "hw/i386/acpi-build.h"
 #include "hw/i386/smbios.h"
 #include "hw/nvram/fw_cfg.h"
@@ -15,15 +15,12 @@
 #define ISA_DEVICES_MAX  16
 #define SMBIOS_TEXT_MAX  255
 #define SMBIOS_SOCKETS   256
-#define VGA_ROM          "vgabios-isavga.bin"
-#define VGA_ROM_MAX      0x10000
 #define KERNEL_ROM       "genroms/kernelboot.bin"
 
 typedef struct {
     Device device;
     bool acpi;
     bool smbios;
-    GBytes *vga_rom; /* of an ISA VGA, read while failing is still possible */
 } PcTables;
 
 /* --- Memory map ------------------------------------------------------------------ */
@@ -279,14 +276,10 @@ static void tables_ready(void *opaque)
     if (self->smbios) {
         tables_add_smbios(machine, fw);
     }
-    if (self->vga_rom) {
-        fw_cfg_add_file(fw, "vgaroms/" VGA_ROM, g_bytes_ref(self->vga_rom));
+    Device *vga = machine_find_device(machine, "isa-vga");
+    if (vga) {
+        fw_cfg_add_file(fw, "vgaroms/isa-vga.bin", g_bytes_ref(vga_isa_rom(vga)));
     }
-}
-
-static void tables_unrealize(Device *device)
-{
-    g_clear_pointer(&((PcTables *)device)->vga_rom, g_bytes_unref);
 }
 
 static bool tables_realize(Device *device, GError **error)
@@ -301,14 +294,6 @@ static bool tables_realize(Device *device, GError **error)
     }
     if (!tables_check_smbios(machine, error)) {
         return false;
-    }
-    /* A PCI VGA has its ROM in a base address register; an ISA one's goes through fw_cfg. */
-    if (machine_find_device(machine, "isa-vga")) {
-        self->vga_rom = firmware_load(machine, VGA_ROM, VGA_ROM_MAX, error);
-        if (!self->vga_rom) {
-            g_prefix_error(error, "isa-vga: ");
-            return false;
-        }
     }
     machine_on_ready(machine, tables_ready, self);
     return true;
@@ -328,7 +313,6 @@ static const DeviceType tables_type = {
     .size = sizeof(PcTables),
     .properties = tables_properties,
     .realize = tables_realize,
-    .unrealize = tables_unrealize,
     .not_for_users = "the machine file decides what its firmware is told",
 };
 DEVICE_TYPE(tables_type);
