@@ -7,6 +7,7 @@
 
 #include "memory/memory.h"
 #include "target-i386/cpu.h"
+#include "target-i386/interp/cache.h"
 #include "target-i386/interp/insn.h"
 #include "target-i386/interp/interp.h"
 #include "tests/insn/insn-test.h"
@@ -148,6 +149,7 @@ void guest_run(const InsnCase *test, InsnState *out)
     memcpy(code, test->bytes, test->len);
     memory_write(guest.memory, GPA_CODE + (test->rip - CODE_VA), code, sizeof(code));
     memory_write(guest.memory, GPA_DATA, test->state.data, DATA_SIZE);
+    code_drain(cpu); /* the code was written from outside the CPU */
     set_mode(cpu, test->mode);
     load_state(cpu, test);
     cpu_update_mode(cpu);
