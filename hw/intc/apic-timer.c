@@ -70,9 +70,13 @@ static void apic_timer_arm_deadline(Apic *apic)
     timer_mod(apic->timer, clock_ns(CLOCK_VM) + (int64_t)MIN(wait, APIC_TIMER_MAX_SLEEP_NS));
 }
 
-static void apic_timer_arm_count(Apic *apic)
+/*
+ * @now is the caller's reading of the clock: a count that starts has not run out by now, however
+ * long the host keeps this thread from its next reading. One that ran out while its host timer still
+ * waits for the main loop keeps that timer; without one, it ran out while masked.
+ */
+static void apic_timer_arm_count(Apic *apic, int64_t now)
 {
-    int64_t now = clock_ns(CLOCK_VM);
     int64_t period = apic_timer_period(apic);
     int64_t next = apic->timer_start + period;
 
@@ -81,18 +85,18 @@ static void apic_timer_arm_count(Apic *apic)
     }
     if (period > 0 && next > now) {
         timer_mod(apic->timer, next);
-    } else {
+    } else if (period == 0) {
         timer_del(apic->timer);
     }
 }
 
 /* Arms the host timer for the next interrupt, if there is to be one. */
-static void apic_timer_arm(Apic *apic)
+static void apic_timer_arm(Apic *apic, int64_t now)
 {
     if (apic->lvt[LVT_TIMER] & LVT_MASKED) {
         timer_del(apic->timer);
     } else if (apic_timer_mode(apic) != LVT_TIMER_DEADLINE) {
-        apic_timer_arm_count(apic);
+        apic_timer_arm_count(apic, now);
     } else if (apic->tsc_deadline) {
         apic_timer_arm_deadline(apic);
     } else {
@@ -113,7 +117,7 @@ static void apic_timer_expire(void *opaque)
         apic->tsc_deadline = 0;
         break;
     case LVT_TIMER_PERIODIC:
-        apic_timer_arm_count(apic);
+        apic_timer_arm_count(apic, clock_ns(CLOCK_VM));
         if (timer_pending(apic->timer)) {
             timer_mod(apic->timer, MAX(timer_expire_ns(apic->timer),
                                        clock_ns(CLOCK_VM) + APIC_TIMER_MIN_GAP_NS));
@@ -130,9 +134,10 @@ void apic_timer_set_count(Apic *apic, uint32_t count)
     if (apic_timer_mode(apic) == LVT_TIMER_DEADLINE) {
         return; /* SDM 3A 11.5.4.1: writes to the initial count are ignored */
     }
+    timer_del(apic->timer); /* what an earlier count would still have done is void */
     apic->timer_count = count;
     apic->timer_start = clock_ns(CLOCK_VM);
-    apic_timer_arm(apic);
+    apic_timer_arm(apic, apic->timer_start);
 }
 
 void apic_timer_set_divide(Apic *apic, uint32_t value)
@@ -142,7 +147,7 @@ void apic_timer_set_divide(Apic *apic, uint32_t value)
     /* The count goes on from where it is, at the new rate. */
     apic->timer_divide = value & 0xb;
     apic->timer_start = clock_ns(CLOCK_VM) - ((int64_t)done << apic_timer_shift(apic));
-    apic_timer_arm(apic);
+    apic_timer_arm(apic, clock_ns(CLOCK_VM));
 }
 
 void apic_timer_set_lvt(Apic *apic, uint32_t value)
@@ -155,7 +160,7 @@ void apic_timer_set_lvt(Apic *apic, uint32_t value)
         apic->timer_count = 0;
         apic->tsc_deadline = 0;
     }
-    apic_timer_arm(apic);
+    apic_timer_arm(apic, clock_ns(CLOCK_VM));
 }
 
 uint64_t apic_timer_deadline(const Apic *apic)
@@ -169,7 +174,7 @@ void apic_timer_set_deadline(Apic *apic, uint64_t tsc)
         return; /* ignored in the other modes */
     }
     apic->tsc_deadline = tsc;
-    apic_timer_arm(apic);
+    apic_timer_arm(apic, clock_ns(CLOCK_VM));
 }
 
 void apic_timer_reset(Apic *apic)
