@@ -74,10 +74,8 @@ static bool make_plan(Run *run)
     run->plan = machine_plan_new(run->config, run->diag);
     run->accel = x86_accel_select(run->config, run->diag);
     x86_cpu_caps_tcg(&caps);
-    if (run->plan) {
-        const char *model = group_get(run->plan->header, "default_cpu");
-        run->model = x86_cpu_model_resolve(run->config, model ? model : "qemu64", &caps, run->diag);
-    }
+    const char *model = run->plan ? group_get(run->plan->header, "default_cpu") : NULL;
+    run->model = x86_cpu_model_resolve(run->config, model ? model : "qemu64", &caps, run->diag);
     return run_is_good(run);
 }
 
@@ -245,12 +243,10 @@ static int run_phases(Run *run, int argc, char **argv)
 {
     int status = EXIT_SUCCESS;
 
-    if (!read_configuration(run, argc, argv)) {
-        return EXIT_FAILURE;
-    }
-    if (give_help(run)) {
+    if (read_configuration(run, argc, argv) && give_help(run)) {
         return EXIT_SUCCESS;
     }
+    /* Planned after mistakes as well: all of a run's mistakes are reported, not the first alone. */
     if (!make_plan(run)) {
         return EXIT_FAILURE;
     }
