@@ -26,6 +26,7 @@ typedef struct Run {
     Machine *machine;
     X86CpuSet *cpus;
     int daemon_fd;
+    char *pidfile;
 } Run;
 
 /* --- Configuration ---------------------------------------------------------- */
@@ -139,8 +140,11 @@ static bool leave_terminal(Run *run)
             return run_is_good(run);
         }
     }
-    if (path && pidfile_create(path, &error) < 0) {
-        diag_gerror(run->diag, group_origin(group, "pidfile"), error);
+    if (path) {
+        run->pidfile = pidfile_create(path, &error);
+        if (!run->pidfile) {
+            diag_gerror(run->diag, group_origin(group, "pidfile"), error);
+        }
     }
     return run_is_good(run);
 }
@@ -261,6 +265,7 @@ int main(int argc, char **argv)
     Run run = { .diag = diag_new(), .config = config_new(), .daemon_fd = -1 };
     int status = run_phases(&run, argc, argv);
 
+    pidfile_remove(run.pidfile);
     g_clear_pointer(&run.plan, machine_plan_free);
     g_clear_pointer(&run.model, x86_cpu_model_free);
     config_free(run.config);

@@ -64,22 +64,41 @@ void daemon_ready(int fd)
     close(fd);
 }
 
-int pidfile_create(const char *path, GError **error)
+/* The descriptor is left open: closing it would give up the lock. */
+static bool pidfile_write(const char *path, GError **error)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-
-    if (fd < 0) {
-        return fail_errno(error, "cannot write the pid file", path);
-    }
-    if (lockf(fd, F_TLOCK, 0)) {
-        close(fd);
-        return fail_errno(error, "cannot lock the pid file", path);
-    }
     g_autofree char *text = g_strdup_printf("%d\n", (int)getpid());
     ssize_t length = strlen(text);
-    if (ftruncate(fd, 0) || write(fd, text, length) != length) {
-        close(fd);
-        return fail_errno(error, "cannot write the pid file", path);
+
+    if (fd >= 0 && !lockf(fd, F_TLOCK, 0) && !ftruncate(fd, 0) &&
+        write(fd, text, length) == length) {
+        return true;
     }
-    return fd;
+    bool taken = fd >= 0 && (errno == EAGAIN || errno == EACCES);
+    if (taken) {
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_EXIST,
+                    "the pid file '%s' belongs to a running process", path);
+    } else {
+        fail_errno(error, "cannot write the pid file", path);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return false;
+}
+
+char *pidfile_create(const char *path, GError **error)
+{
+    g_autofree char *absolute = g_canonicalize_filename(path, NULL);
+
+    return pidfile_write(absolute, error) ? g_steal_pointer(&absolute) : NULL;
+}
+
+void pidfile_remove(char *path)
+{
+    if (path) {
+        unlink(path);
+        g_free(path);
+    }
 }

@@ -16,9 +16,11 @@ int daemon_begin(GError **error);
 void daemon_ready(int fd);
 
 /*
- * Writes the process id to @path, which stays locked for as long as the process lives. Returns a
- * descriptor to keep, -1 and @error if that fails or another process has the lock.
+ * Writes the process id to @path, which stays locked for as long as the process lives. Returns the
+ * absolute path for pidfile_remove(), NULL and @error if that fails or another process has the lock.
  */
-int pidfile_create(const char *path, GError **error);
+char *pidfile_create(const char *path, GError **error);
+/* Removes the file and frees @path. */
+void pidfile_remove(char *path);
 
 #endif

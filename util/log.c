@@ -47,6 +47,16 @@ static const LogItem *log_item_find(const char *name)
     return NULL;
 }
 
+static char *log_item_names(void)
+{
+    GString *names = g_string_new(NULL);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(log_items); i++) {
+        g_string_append_printf(names, "%s%s", i ? ", " : "", log_items[i].name);
+    }
+    return g_string_free(names, FALSE);
+}
+
 bool log_set_mask(const char *list, GError **error)
 {
     g_auto(GStrv) names = g_strsplit(list, ",", -1);
@@ -55,9 +65,9 @@ bool log_set_mask(const char *list, GError **error)
     for (char **name = names; *name; name++) {
         const LogItem *item = log_item_find(*name);
         if (!item) {
-            g_autofree char *help = log_help();
+            g_autofree char *known = log_item_names();
             g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
-                        "unknown log item '%s'; the items are:\n%s", *name, help);
+                        "unknown log item '%s'; the items are %s", *name, known);
             return false;
         }
         mask |= item->mask;
