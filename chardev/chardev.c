@@ -91,20 +91,13 @@ Chardev *chardev_add(ChardevSet *set, const ChardevOps *ops, const char *id)
 static void report_unknown_backend(const ConfigGroup *group, const char *name, Diag *diag)
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new();
-    g_autofree char *list = NULL;
-    const char *nearest;
 
     for (REGISTRY_FOREACH(chardev_backends, ChardevOps, p)) {
         g_ptr_array_add(names, (gpointer)(*p)->name);
     }
     g_ptr_array_add(names, NULL);
-    list = g_strjoinv(", ", (char **)names->pdata);
     diag_error(diag, group->origin, "chardev '%s': there is no backend '%s'", group->id, name);
-    nearest = diag_nearest(name, (const char *const *)names->pdata);
-    if (nearest) {
-        diag_note(diag, NULL, "the nearest name is '%s'", nearest);
-    }
-    diag_note(diag, NULL, "backends are: %s", list);
+    diag_suggest(diag, name, (const char *const *)names->pdata);
 }
 
 static const Chardev *find_same_backend(const ChardevSet *set, const ChardevOps *ops)
