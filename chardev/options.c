@@ -224,7 +224,11 @@ const char *chardev_from_text(Config *config, const char *text, const char *id,
     if (mux) {
         group_set(config, group, "mux", "on", origin);
     }
-    return good ? group->id : NULL;
+    if (!good) {
+        config_remove_group(config, group);
+        return NULL;
+    }
+    return group->id;
 }
 
 /* ---- Settling ---- */

@@ -224,7 +224,8 @@ static void read_argument(Reader *reader, const OptSchema *schema, unsigned opti
     if (schema->flags & OPT_RAW) {
         builder_add(&reader->builder, schema->implied_key, text, whole, whole);
     } else if (*text == '{') {
-        builder_add_json_text(&reader->builder, text, whole);
+        bool good = builder_add_json_text(&reader->builder, text, whole);
+        reader->builder.broken = reader->builder.broken || !good;
     } else if (!((schema->flags & OPT_TRIPLE) && read_dotted(reader, text, option, arg)) &&
                !read_items(reader, text, option, arg)) {
         ask_help(reader, schema);

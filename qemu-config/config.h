@@ -45,6 +45,7 @@ struct ConfigGroup {
     ConfigLayer layer;       /* of the last contribution */
     ConfigLayer first_layer; /* where the group was first opened */
     ConfigGroup *shadows;    /* OPT_REPLACE: the group of the same id that this one hides, or NULL */
+    bool broken;             /* a mistake in it was reported: validate functions are not called */
     bool drops, defined;     /* for -writeconfig: begins with [-GROUP], has a definition */
 };
 
@@ -75,7 +76,9 @@ GPtrArray *config_machine_types(const Config *config);
 /*
  * Puts the groups of a machine type under those of the user: the chain of base_machine first. A name
  * with a '/' or ending in ".conf" is a path. Returns the header, with what it inherits, or NULL
- * after a diagnostic at @origin that lists the nearest names and the files searched.
+ * after a diagnostic at @origin that lists the nearest names and the files searched. Mistakes in
+ * merging (a drop that finds nothing) are reported too, and leave the header valid: look at
+ * diag_errors().
  */
 const ConfigGroup *config_select_machine(Config *config, const char *name_or_path,
                                          const Origin *origin, Diag *diag);

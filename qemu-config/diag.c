@@ -119,33 +119,38 @@ static void append_command_excerpt(GString *out, const Origin *origin)
     append_excerpt(out, line->str, line->len, MIN(column, line->len), origin->length);
 }
 
+/* Names of files and options are the user's text too: what a terminal would act on stays out. */
+static void append_name(GString *out, const char *name)
+{
+    append_clean(out, name, strlen(name));
+}
+
 static void append_include_stack(GString *out, const ConfigSource *source)
 {
     for (const Origin *from = source->included; from; from = from->source->included) {
-        g_string_append_printf(out, "In file included from %s:\n", origin_describe(from));
+        g_string_append(out, "In file included from ");
+        append_name(out, origin_describe(from));
+        g_string_append(out, ":\n");
     }
 }
 
 static void append_place(GString *out, const Origin *origin)
 {
-    if (!origin) {
-        g_string_append(out, "tessera: ");
-    } else if (origin->source->kind == SOURCE_FILE) {
+    append_name(out, !origin ? "tessera"
+                     : origin->source->kind == SOURCE_FILE ? origin->source->name
+                                                           : origin_describe(origin));
+    if (origin && origin->source->kind == SOURCE_FILE) {
         SourceLine line = source_line(origin);
         size_t column = clean_width(line.text, MIN(line.column, line.length)) + 1;
-        g_string_append_printf(out, "%s:%u:%zu: ", origin->source->name, line.line, column);
-    } else if (origin->source->kind == SOURCE_CMDLINE) {
-        g_string_append_printf(out, "%s argument %u: ", origin->source->argv[origin->option],
-                               origin->arg);
-    } else {
-        g_string_append_printf(out, "QMP %s: ", origin->source->name);
+        g_string_append_printf(out, ":%u:%zu", line.line, column);
     }
+    g_string_append(out, ": ");
 }
 
 /* Messages quote the user's text; what a terminal would act on must not get through. */
 static void append_message(GString *out, const char *message)
 {
-    append_clean(out, message, strlen(message));
+    append_name(out, message);
     g_string_append_c(out, '\n');
 }
 

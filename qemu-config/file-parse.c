@@ -592,6 +592,7 @@ static void parse_assignment(Parser *parser)
     skip_blanks(parser);
     const char *value = lex_value(parser, &origin);
     if (!value) {
+        parser->builder.broken = true;
         skip_line(parser);
     } else if (expect_line_end(parser)) {
         add_key(parser, key, value, key_origin, origin);

@@ -221,7 +221,7 @@ bool config_validate(const Config *config, Diag *diag)
     for (unsigned i = 0; i < config->merged->groups->len; i++) {
         const ConfigGroup *group = config->merged->groups->pdata[i];
         const GPtrArray *rows = schema_info_of(group->schema)->rows;
-        for (unsigned j = 0; j < rows->len; j++) {
+        for (unsigned j = 0; j < rows->len && !group->broken; j++) {
             const OptSchema *row = rows->pdata[j];
             if (row->validate) {
                 row->validate(group, diag);

@@ -51,6 +51,7 @@ typedef struct {
     bool remove;      /* [-device "x"] */
     bool amend;       /* -set: the group must exist */
     bool reported;    /* a warning about it was given */
+    bool broken;      /* some of it was a mistake: what is missing is not the next one */
     ConfigLayer layer;
     const Origin *origin;
 } Stanza;
@@ -146,6 +147,7 @@ typedef struct {
     const Origin *id_origin;
     const Origin *origin;
     bool remove;
+    bool broken;
     GArray *entries;      /* of Entry */
     GHashTable *seen;     /* key to Origin* of its first appearance */
     Diag *diag;

@@ -129,6 +129,19 @@ bool builder_add_json(StanzaBuilder *builder, JsonObject *object, const char *te
     return add_object(builder, NULL, object, text, origin);
 }
 
+/* json-glib's words differ between versions; the place that it names is what matters. */
+static void report_json_error(StanzaBuilder *builder, const char *text, const GError *error,
+                              const Origin *whole)
+{
+    unsigned line, column;
+    bool placed = sscanf(error->message, "<data>:%u:%u:", &line, &column) == 2 && line == 1 &&
+                  column && column <= strlen(text);
+    const Origin *place = placed ? source_arg_origin(builder->source, whole->option, whole->arg,
+                                                     column - 1, 1)
+                                 : whole;
+    diag_error(builder->diag, place, "this is not JSON");
+}
+
 bool builder_add_json_text(StanzaBuilder *builder, const char *text, const Origin *origin)
 {
     g_autoptr(JsonParser) parser = json_parser_new_immutable();
@@ -142,7 +155,7 @@ bool builder_add_json_text(StanzaBuilder *builder, const char *text, const Origi
         return false;
     }
     if (!json_parser_load_from_data(parser, text, -1, &error)) {
-        diag_error(builder->diag, origin, "this is not JSON: %s", error->message);
+        report_json_error(builder, text, error, origin);
         g_error_free(error);
         return false;
     }

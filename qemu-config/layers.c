@@ -343,31 +343,42 @@ static char *note_searched(Config *config, const char *dir, const char *name)
     return path;
 }
 
-/* A file that need not be there. True if it was. */
-static bool load_optional(Config *config, const char *dir, const char *name, ConfigLayer layer,
+/* A file that need not be there. */
+static void load_optional(Config *config, const char *dir, const char *name, ConfigLayer layer,
                           Diag *diag)
 {
     const char *path = note_searched(config, dir, name);
-    if (access(path, F_OK) != 0) {
-        return false;
+    if (access(path, F_OK) == 0) {
+        load_file(config, path, layer, NULL, diag);
     }
-    load_file(config, path, layer, NULL, diag);
-    return true;
 }
 
-/* Every file of dir/sub that no earlier data directory had; @taken may be NULL. */
-static void load_directory(Config *config, const char *dir, const char *sub, bool machines,
-                           ConfigLayer layer, GHashTable *taken, Diag *diag)
+/* True if a data directory before the one at @index has the file: it hides the later one. */
+static bool hidden_by_earlier(const Config *config, unsigned index, const char *sub,
+                              const char *name)
+{
+    for (unsigned i = 0; i < index; i++) {
+        g_autofree char *path = g_build_filename(config->data_dirs->pdata[i], sub, name, NULL);
+        if (access(path, F_OK) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Every file of @dir/@sub; @index: of @dir among the data directories, 0 for the user layer. */
+static void load_directory(Config *config, const char *dir, unsigned index, const char *sub,
+                           ConfigLayer layer, Diag *diag)
 {
     const char *path = note_searched(config, dir, sub);
     g_autoptr(GPtrArray) names = list_conf_files(path);
     for (unsigned i = 0; i < names->len; i++) {
         const char *name = names->pdata[i];
-        if (taken && !g_hash_table_add(taken, g_build_filename(sub, name, NULL))) {
+        if (hidden_by_earlier(config, index, sub, name)) {
             continue;
         }
         g_autofree char *file = g_build_filename(path, name, NULL);
-        if (machines) {
+        if (!strcmp(sub, "machines")) {
             config_load_machine_file(config, file, layer, NULL, diag);
         } else {
             load_file(config, file, layer, NULL, diag);
@@ -375,15 +386,16 @@ static void load_directory(Config *config, const char *dir, const char *sub, boo
     }
 }
 
+/* The first directory counts most and is therefore read last. */
 static void load_hardware(Config *config, Diag *diag)
 {
-    g_autoptr(GHashTable) taken = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    bool models = false;
-    for (unsigned i = 0; i < config->data_dirs->len; i++) {
+    for (unsigned i = config->data_dirs->len; i-- > 0;) {
         const char *dir = config->data_dirs->pdata[i];
-        models = models || load_optional(config, dir, CPU_MODELS_FILE, LAYER_HARDWARE, diag);
-        load_directory(config, dir, "cpu-models", false, LAYER_HARDWARE, taken, diag);
-        load_directory(config, dir, "machines", true, LAYER_HARDWARE, taken, diag);
+        if (!hidden_by_earlier(config, i, "", CPU_MODELS_FILE)) {
+            load_optional(config, dir, CPU_MODELS_FILE, LAYER_HARDWARE, diag);
+        }
+        load_directory(config, dir, i, "cpu-models", LAYER_HARDWARE, diag);
+        load_directory(config, dir, i, "machines", LAYER_HARDWARE, diag);
     }
 }
 
@@ -394,8 +406,8 @@ static void load_user(Config *config, Diag *diag)
     const char *dir = other && *other ? other : TESSERA_SYSCONFDIR;
     load_optional(config, dir, "tessera.conf", LAYER_USER, diag);
     load_optional(config, dir, "target-x86_64.conf", LAYER_USER, diag);
-    load_directory(config, dir, "cpu-models", false, LAYER_USER, NULL, diag);
-    load_directory(config, dir, "machines", true, LAYER_USER, NULL, diag);
+    load_directory(config, dir, 0, "cpu-models", LAYER_USER, diag);
+    load_directory(config, dir, 0, "machines", LAYER_USER, diag);
 }
 
 bool config_load_layers(Config *config, Diag *diag)

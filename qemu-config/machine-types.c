@@ -157,6 +157,13 @@ MachineType *config_load_machine_file(Config *config, const char *path, ConfigLa
 
 /* ---- Selecting ---- */
 
+static void add_name(GPtrArray *names, const char *name)
+{
+    if (*name && !g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL)) {
+        g_ptr_array_add(names, g_strdup(name));
+    }
+}
+
 /* Names that may be selected, for suggestions; NULL-terminated. */
 static GPtrArray *type_names(const Config *config)
 {
@@ -166,11 +173,9 @@ static GPtrArray *type_names(const Config *config)
         const ConfigGroup *group = groups->pdata[i];
         const char *alias = group_get(group, SCOPE_ALIAS_KEY);
         g_auto(GStrv) words = g_strsplit(alias ? alias : "", " ", -1);
-        g_ptr_array_add(names, g_strdup(group->id));
+        add_name(names, group->id);
         for (char **word = words; *word; word++) {
-            if (**word) {
-                g_ptr_array_add(names, g_strdup(*word));
-            }
+            add_name(names, *word);
         }
     }
     g_ptr_array_add(names, NULL);
@@ -293,9 +298,8 @@ const ConfigGroup *config_select_machine(Config *config, const char *name_or_pat
     g_clear_pointer(&config->machine, group_free);
     config->chain = chain;
     config->machine = inherited_header(chain);
-    unsigned before = diag_errors(diag);
     config_merge(config, MERGE_FINAL, diag);
-    return diag_errors(diag) == before ? config->machine : NULL;
+    return config->machine;
 }
 
 const ConfigGroup *config_machine(const Config *config)

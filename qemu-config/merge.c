@@ -324,6 +324,7 @@ static void apply_stanza(Merged *merged, const Config *config, Stanza *stanza, M
     }
     group->layer = layer;
     group->defined = true;
+    group->broken = group->broken || stanza->broken;
     group_merge(group, stanza, merged, config, flags, diag);
 }
 

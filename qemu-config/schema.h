@@ -70,7 +70,7 @@ typedef struct OptSchema {
     const char *help;            /* one line for -help */
     const char *section;         /* heading of -help and the manual */
     bool in_short_help;
-    const char *example;         /* an argument that is valid, for the manual and the tests */
+    const char *example;         /* a valid argument, for the tests; NAME,key=value… if FILE_ONLY */
     const char *id_key;          /* key that gives the id; NULL is "id" */
     /*
      * OPT_ACTION options that make no group: does what the option says. @arg is NULL for OPT_FLAG.

@@ -25,6 +25,7 @@ void builder_open(StanzaBuilder *builder, const OptSchema *schema, const Origin 
     builder->id = NULL;
     builder->id_origin = NULL;
     builder->remove = false;
+    builder->broken = false;
     g_array_set_size(builder->entries, 0);
     g_hash_table_remove_all(builder->seen);
 }
@@ -74,8 +75,8 @@ static bool check_twice(StanzaBuilder *builder, const Entry *entry, const OptKey
     return true;
 }
 
-bool builder_add(StanzaBuilder *builder, const char *key, const char *value,
-                 const Origin *key_origin, const Origin *origin)
+static bool try_add(StanzaBuilder *builder, const char *key, const char *value,
+                    const Origin *key_origin, const Origin *origin)
 {
     if (value && takes_id_key(builder->info, key)) {
         return set_id(builder, value, origin);
@@ -89,6 +90,14 @@ bool builder_add(StanzaBuilder *builder, const char *key, const char *value,
     }
     g_array_append_val(builder->entries, entry);
     return true;
+}
+
+bool builder_add(StanzaBuilder *builder, const char *key, const char *value,
+                 const Origin *key_origin, const Origin *origin)
+{
+    bool good = try_add(builder, key, value, key_origin, origin);
+    builder->broken = builder->broken || !good;
+    return good;
 }
 
 static const Entry *find_entry(const StanzaBuilder *builder, const char *key)
@@ -151,6 +160,7 @@ Stanza *builder_close(StanzaBuilder *builder)
     stanza->origin = builder->origin;
     stanza->layer = builder->source->layer;
     stanza->remove = builder->remove;
+    stanza->broken = builder->broken;
     stanza->count = builder->entries->len;
     stanza->entries = arena_alloc(arena, size);
     if (size) {

@@ -7,6 +7,7 @@
 typedef enum {
     WRITE_ORIGINS = 1u << 0,  /* a comment behind each key */
     WRITE_DROPS = 1u << 1,    /* drops as well */
+    WRITE_FLAT = 1u << 2,     /* what is inherited is written: no base is named */
 } WriteFlags;
 
 static void append_quoted(GString *out, const char *text)
@@ -102,7 +103,8 @@ static void append_key(GString *out, const GroupInfo *info, const ConfigValue *v
                        const char *text, WriteFlags flags)
 {
     const OptKey *key = g_hash_table_lookup(info->keys, value->key);
-    if (key && is_action(key, info)) {
+    bool base = (flags & WRITE_FLAT) && !strcmp(value->key, SCOPE_BASE_KEY);
+    if (base || (key && is_action(key, info))) {
         return;
     }
     if (!text) {
@@ -233,7 +235,7 @@ char *config_explain(const Config *config)
     explain_absent(out, config);
     explain_groups(out, config, false);
     if (config->machine) {
-        append_group(out, config->machine, WRITE_ORIGINS, NULL);
+        append_group(out, config->machine, WRITE_ORIGINS | WRITE_FLAT, NULL);
         g_string_append_c(out, '\n');
         explain_groups(out, config, true);
     }

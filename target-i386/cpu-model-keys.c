@@ -265,7 +265,7 @@ static bool apply_template(X86CpuModel *model, const ConfigValue *value, Diag *d
     X86ModelPatch patch = {0};
 
     if (!parse_place(value->key, &patch)) {
-        diag_error(diag, value->origin,
+        diag_error(diag, value->key_origin,
                    "'%s' is not cpuid_LEAF[_SUBLEAF]_eax|ebx|ecx|edx or msr_INDEX in hexadecimal",
                    value->key);
         return false;
@@ -291,7 +291,7 @@ static void report_unknown_key(const ConfigGroup *group, const ConfigValue *valu
         g_ptr_array_add(names, (char *)x86_feature_names[i]);
     }
     g_ptr_array_add(names, NULL);
-    diag_error(diag, value->origin, "'%s' is neither a CPU feature nor a key of [%s]", value->key,
+    diag_error(diag, value->key_origin, "'%s' is neither a CPU feature nor a key of [%s]", value->key,
                group->schema->group);
     diag_suggest(diag, value->key, (const char *const *)names->pdata);
 }

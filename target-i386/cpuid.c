@@ -6,6 +6,7 @@
 
 #include "target-i386/cpu.h"
 #include "target-i386/feature-table.h"
+#include "target-i386/interp/fpu-image.h"
 #include "util/lock.h"
 
 typedef struct Leaf {
@@ -34,21 +35,12 @@ typedef struct Builder {
 
 /* --- XSAVE components ----------------------------------------------------------- */
 
-const X86XsaveComponent x86_xsave_components[X86_XSAVE_COMPONENTS] = {
-    {X86_FEATURE_XSAVE, 160, 0, false},
-    {X86_FEATURE_XSAVE, 256, 160, false},
-    {X86_FEATURE_AVX, 256, 576, false},
-    {X86_FEATURE_MPX, 64, 960, false},
-    {X86_FEATURE_MPX, 64, 1024, false},
-    {X86_FEATURE_AVX512F, 64, 1088, false},
-    {X86_FEATURE_AVX512F, 512, 1152, false},
-    {X86_FEATURE_AVX512F, 1024, 1664, false},
-    {X86_FEATURE_NONE, 0, 0, false},
-    {X86_FEATURE_PKU, 8, 2688, false},
+/* The feature that brings a component, by its bit in XCR0 (SDM 1, 13.1); the sizes are xsave.c's. */
+static const X86Feature component_features[XSAVE_COMPONENTS] = {
+    [0] = X86_FEATURE_XSAVE,   [1] = X86_FEATURE_XSAVE,   [2] = X86_FEATURE_AVX,
+    [5] = X86_FEATURE_AVX512F, [6] = X86_FEATURE_AVX512F, [7] = X86_FEATURE_AVX512F,
+    [9] = X86_FEATURE_PKU,
 };
-
-/* The legacy area of 512 bytes and the XSAVE header of 64 (SDM 1, 13.4). */
-enum { XSAVE_BASE_SIZE = 576 };
 
 uint64_t x86_xcr0_supported(const uint32_t features[FEATURE_WORD_COUNT])
 {
@@ -57,39 +49,12 @@ uint64_t x86_xcr0_supported(const uint32_t features[FEATURE_WORD_COUNT])
     if (!x86_words_have(features, X86_FEATURE_XSAVE)) {
         return 0;
     }
-    for (unsigned i = 0; i < X86_XSAVE_COMPONENTS; i++) {
-        X86Feature feature = x86_xsave_components[i].feature;
-        if (feature != X86_FEATURE_NONE && x86_words_have(features, feature)) {
+    for (unsigned i = 0; i < XSAVE_COMPONENTS; i++) {
+        if (xsave_components[i].size && x86_words_have(features, component_features[i])) {
             supported |= (uint64_t)1 << i;
         }
     }
     return supported;
-}
-
-uint32_t x86_xsave_size(uint64_t components)
-{
-    uint32_t size = XSAVE_BASE_SIZE;
-
-    for (unsigned i = 2; i < X86_XSAVE_COMPONENTS; i++) {
-        const X86XsaveComponent *component = &x86_xsave_components[i];
-        if (components >> i & 1) {
-            size = MAX(size, component->offset + component->size);
-        }
-    }
-    return size;
-}
-
-uint32_t x86_xsave_compact_size(uint64_t components)
-{
-    uint32_t size = XSAVE_BASE_SIZE;
-
-    for (unsigned i = 2; i < X86_XSAVE_COMPONENTS; i++) {
-        const X86XsaveComponent *component = &x86_xsave_components[i];
-        if (components >> i & 1) {
-            size = (component->aligned ? (size + 63) & ~63u : size) + component->size;
-        }
-    }
-    return size;
 }
 
 /* --- building ---------------------------------------------------------------------- */
@@ -225,12 +190,12 @@ static void add_xsave(Builder *b)
     if (!supported) {
         return;
     }
-    add(b, 0xd, 0, supported, XSAVE_BASE_SIZE, x86_xsave_size(supported), 0);
+    add(b, 0xd, 0, supported, 0, xsave_area_size(supported, false), 0);
     add(b, 0xd, 1, word(b, FEATURE_WORD_D_1_EAX), 0, 0, 0);
-    for (unsigned i = 2; i < X86_XSAVE_COMPONENTS; i++) {
-        const X86XsaveComponent *component = &x86_xsave_components[i];
+    for (unsigned i = 2; i < XSAVE_COMPONENTS; i++) {
+        const XsaveComponent *component = &xsave_components[i];
         if (supported >> i & 1) {
-            add(b, 0xd, i, component->size, component->offset, component->aligned ? 2 : 0, 0);
+            add(b, 0xd, i, component->size, component->offset, component->align64 ? 2 : 0, 0);
         }
     }
 }
@@ -549,10 +514,10 @@ static void add_dynamic(X86CPU *cpu, uint32_t leaf, uint32_t subleaf, uint32_t o
         break;
     case 0xd:
         if (subleaf == 0 && out[CPUID_EAX]) {
-            out[CPUID_EBX] = x86_xsave_size(cpu->xcr0);
+            out[CPUID_EBX] = xsave_area_size(cpu->xcr0, false);
         } else if (subleaf == 1 && (cpu_has(cpu, X86_FEATURE_XSAVEC)
                                     || cpu_has(cpu, X86_FEATURE_XSAVES))) {
-            out[CPUID_EBX] = x86_xsave_compact_size(cpu->xcr0 | cpu->msr_xss);
+            out[CPUID_EBX] = xsave_area_size(cpu->xcr0 | cpu->msr_xss, true);
         }
         break;
     case 0x80000001:

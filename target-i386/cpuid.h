@@ -17,22 +17,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(X86CpuidTable, x86_cpuid_table_free)
 void x86_cpuid_table_get(const X86CpuidTable *table, uint32_t leaf, uint32_t subleaf,
                          uint32_t out[4]);
 
-/* A state component of XSAVE, by its bit in XCR0 (SDM 1, 13.4 and 13.5). */
-typedef struct X86XsaveComponent {
-    X86Feature feature; /* that brings it; X86_FEATURE_NONE: no such component */
-    uint32_t size;      /* in bytes */
-    uint32_t offset;    /* in the standard format */
-    bool aligned;       /* to 64 bytes in the compacted format */
-} X86XsaveComponent;
-
-/* x87 to PKRU; the first two are the legacy area and have no offset of their own. */
-#define X86_XSAVE_COMPONENTS 10
-extern const X86XsaveComponent x86_xsave_components[X86_XSAVE_COMPONENTS];
-
 /* The bits that XCR0 may have with these features; 0 without XSAVE. */
 uint64_t x86_xcr0_supported(const uint32_t features[FEATURE_WORD_COUNT]);
-/* Bytes of an XSAVE area for @components: standard and compacted format. */
-uint32_t x86_xsave_size(uint64_t components);
-uint32_t x86_xsave_compact_size(uint64_t components);
-
 #endif

@@ -7,10 +7,12 @@
 
 /* As -smp gave it; no count is 0. */
 typedef struct X86Topology {
+    unsigned cpus;     /* at start */
+    unsigned max_cpus; /* sockets * dies * cores * threads */
     unsigned sockets;
-    unsigned dies;    /* a socket */
-    unsigned cores;   /* a die */
-    unsigned threads; /* a core */
+    unsigned dies;     /* a socket */
+    unsigned cores;    /* a die */
+    unsigned threads;  /* a core */
 } X86Topology;
 
 static inline unsigned x86_topology_package_cpus(const X86Topology *topology)

@@ -49,7 +49,7 @@ static const OptSchema machine_type_group = {
     .keys = machine_type_keys,
     .help = "header of a machine type: the groups that follow belong to it",
     .section = OPT_SECTION_MACHINE,
-    .example = "description=A board,max_cpus=4",
+    .example = "sample-board,description=A board,max_cpus=4",
 };
 OPTION_SCHEMA(machine_type_group);
 

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "target-i386/cpuid.h"
 #include "target-i386/interp/fpu-image.h"
 #include "target-i386/interp/vector.h"
 
@@ -23,18 +24,7 @@ const XsaveComponent xsave_components[XSAVE_COMPONENTS] = {
 
 uint64_t xsave_supported(const X86CPU *cpu)
 {
-    uint64_t mask = XCR0_X87 | XCR0_SSE;
-
-    if (cpu_has(cpu, X86_FEATURE_AVX)) {
-        mask |= XCR0_AVX;
-    }
-    if (cpu_has(cpu, X86_FEATURE_AVX512F)) {
-        mask |= XCR0_AVX512;
-    }
-    if (cpu_has(cpu, X86_FEATURE_PKU)) {
-        mask |= XCR0_PKRU;
-    }
-    return mask;
+    return x86_xcr0_supported(cpu->features);
 }
 
 unsigned xsave_area_size(uint64_t mask, bool compacted)

@@ -65,40 +65,95 @@ Device *board_add(Board *board, const char *type, ...)
     return device;
 }
 
-static void idle_run(Vcpu *vcpu)
+/* --- A CPU that does one memory access at a time when told --------------------------- */
+
+typedef struct TestVcpu {
+    Vcpu vcpu;
+    bool wanted, store; /* an access waits to be done */
+    uint64_t addr;
+    uint32_t value;
+    GCond done;
+} TestVcpu;
+
+static void access_run(Vcpu *vcpu)
 {
+    TestVcpu *test = (TestVcpu *)vcpu;
+
+    vcpu_clear(vcpu, VCPU_TIMER);
+    if (test->wanted && test->store) {
+        memory_store(vcpu->memory, test->addr, test->value, 4);
+    } else if (test->wanted) {
+        test->value = memory_load(vcpu->memory, test->addr, 4);
+    }
+    machine_lock();
+    test->wanted = false;
     vcpu->halted = true;
+    g_cond_signal(&test->done);
+    machine_unlock();
 }
 
-static bool idle_has_work(Vcpu *vcpu)
+static bool access_has_work(Vcpu *vcpu)
 {
-    return false;
+    return ((TestVcpu *)vcpu)->wanted;
 }
 
-static void idle_reset(Vcpu *vcpu)
+static void access_reset(Vcpu *vcpu)
 {
 }
 
-static void idle_free(Vcpu *vcpu)
+static void access_free(Vcpu *vcpu)
 {
+    g_cond_clear(&((TestVcpu *)vcpu)->done);
     g_free(vcpu);
 }
 
-static const VcpuOps idle_ops = { idle_run, idle_has_work, idle_reset, idle_free, NULL };
+static const VcpuOps access_ops = { access_run, access_has_work, access_reset, access_free, NULL };
 
 Vcpu *board_add_vcpu(Board *board)
 {
-    Vcpu *vcpu = g_new0(Vcpu, 1);
+    TestVcpu *test = g_new0(TestVcpu, 1);
+    Vcpu *vcpu = &test->vcpu;
 
+    g_cond_init(&test->done);
     vcpu->index = vcpu->apic_id = board->machine->vcpus->len;
     vcpu->is_bsp = vcpu->index == 0;
-    vcpu->ops = &idle_ops;
+    vcpu->halted = true;
+    vcpu->ops = &access_ops;
     vcpu->machine = board->machine;
     vcpu->memory = board->machine->memory;
     vcpu->ports = board->machine->ports;
     vcpu->tsc_hz = 2000000000;
     g_ptr_array_add(board->machine->vcpus, vcpu);
     return vcpu;
+}
+
+static uint32_t vcpu_access(Vcpu *vcpu, bool store, uint64_t addr, uint32_t value)
+{
+    TestVcpu *test = (TestVcpu *)vcpu;
+
+    if (!vcpu->thread) {
+        vcpu_start(vcpu);
+    }
+    test->store = store;
+    test->addr = addr;
+    test->value = value;
+    test->wanted = true;
+    vcpu_resume(vcpu);
+    vcpu_raise(vcpu, VCPU_TIMER);
+    while (test->wanted) {
+        machine_lock_wait(&test->done);
+    }
+    return test->value;
+}
+
+uint32_t vcpu_load(Vcpu *vcpu, uint64_t addr)
+{
+    return vcpu_access(vcpu, false, addr, 0);
+}
+
+void vcpu_store(Vcpu *vcpu, uint64_t addr, uint32_t value)
+{
+    vcpu_access(vcpu, true, addr, value);
 }
 
 void board_start(Board *board)

@@ -20,8 +20,10 @@ void board_free(Board *board);
 Device *board_add(Board *board, const char *type, ...) G_GNUC_NULL_TERMINATED;
 /* As g_test_run(), with locks and clocks set up. */
 int board_main(void);
-/* Adds a vCPU that runs nothing; call before its APIC is made. */
+/* Adds a vCPU; call before its APIC is made. All it does is vcpu_load() and vcpu_store(). */
 Vcpu *board_add_vcpu(Board *board);
+uint32_t vcpu_load(Vcpu *vcpu, uint64_t addr);
+void vcpu_store(Vcpu *vcpu, uint64_t addr, uint32_t value);
 /* Runs the machine's ready hooks and resets all devices. */
 void board_start(Board *board);
 

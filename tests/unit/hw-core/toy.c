@@ -82,6 +82,7 @@ static const Property toy_chip_properties[] = {
     PROP(PROP_BOOL, ToyChip, fail, "fail", "makes realize fail", "off"),
     PROP(PROP_UINT8, ToyChip, small, "small", "a byte", "7"),
     PROP(PROP_UINT16, ToyChip, iobase, "iobase", "first port", "0x300"),
+    PROP(PROP_UINT8, ToyChip, irq, "irq", "interrupt", "1"),
     PROP(PROP_UINT32, ToyChip, ranged, "ranged", "10 to 20", "10", .min = 10, .max = 20),
     PROP(PROP_INT32, ToyChip, sign, "sign", "a signed number", "-5"),
     PROP(PROP_SIZE, ToyChip, amount, "amount", "a size", "1M"),

@@ -23,6 +23,7 @@ typedef struct ToyChip {
     bool fail;
     uint8_t small;
     uint16_t iobase;
+    uint8_t irq;
     uint32_t ranged;
     int32_t sign;
     uint64_t amount;

@@ -37,8 +37,8 @@ int main(int argc, char **argv)
     if (select_machine(config, diag)) {
         chardev_settle(config, diag);
         config_settle(config);
-        config_validate(config, diag);
     }
+    config_validate(config, diag);
     if (!diag_errors(diag) && config_is_on(config, "system", "explain")) {
         g_autofree char *text = config_explain(config);
         fputs(text, stdout);

@@ -134,8 +134,11 @@ static void test_inheritance(void)
     g_assert_null(fixture_get(&l.f, "device", "rtc", "base_year"));
     g_assert_cmpstr(fixture_get(&l.f, "device", "rtc", "irq"), ==, "9");
     g_autoptr(GPtrArray) types = config_machine_types(l.f.config);
-    g_assert_cmpuint(types->len, ==, 3);
-    g_assert_cmpstr(((ConfigGroup *)types->pdata[0])->id, ==, "board-0.8");
+    g_assert_cmpuint(types->len, >=, 3);
+    for (unsigned i = 0; i < 3; i++) {
+        static const char *const ids[] = {"board-0.8", "board-0.9", "board-1.0"};
+        g_assert_cmpstr(((ConfigGroup *)types->pdata[i])->id, ==, ids[i]);
+    }
     layers_free(&l);
 }
 
@@ -210,7 +213,7 @@ static void test_drop_of_nothing(void)
     layers_init(&l);
     g_autofree char *path = fixture_write(&l.f, "r.conf", "[-device \"flopy0\"]\n"
                                           "[device \"rtc\"]\n-base_yaer\n");
-    g_assert_null(run(&l, "board", "-readconfig", path));
+    run(&l, "board", "-readconfig", path);
     g_assert_cmpuint(diag_errors(l.f.diag), ==, 2);
     g_autofree char *said = diag_take_text(l.f.diag);
     g_assert_nonnull(strstr(said, "there is no [device \"flopy0\"] to drop"));
@@ -236,7 +239,8 @@ static void test_set_of_nothing(void)
 {
     Layers l;
     layers_init(&l);
-    g_assert_null(run(&l, "board", "-set", "device.rct.irq=3"));
+    run(&l, "board", "-set", "device.rct.irq=3");
+    g_assert_cmpuint(diag_errors(l.f.diag), ==, 1);
     fixture_expect(&l.f, "did you mean 'rtc'?");
     layers_free(&l);
 }

@@ -98,13 +98,14 @@ static void check_option(gconstpointer data)
     fixture_free(&f);
 }
 
-/* Groups that exist in files alone: their example is written out as a file first. */
-static char *file_of_example(const OptSchema *row)
+/* Groups that exist in files alone: their example, NAME,key=value,…, is written out as a file. */
+static char *file_of_example(const OptSchema *row, char **id)
 {
     GString *text = g_string_new(NULL);
     g_auto(GStrv) items = g_strsplit(row->example, ",", -1);
-    g_string_append_printf(text, "[%s \"sample\"]\n", row->group);
-    for (char **item = items; *item; item++) {
+    *id = g_strdup(items[0]);
+    g_string_append_printf(text, "[%s \"%s\"]\n", row->group, *id);
+    for (char **item = items + 1; *item; item++) {
         char *equals = strchr(*item, '=');
         g_assert_nonnull(equals);
         g_string_append_printf(text, "%.*s = \"%s\"\n", (int)(equals - *item), *item, equals + 1);
@@ -117,17 +118,18 @@ static void check_file_only(gconstpointer data)
     const OptSchema *row = data;
     Fixture f;
     fixture_init(&f);
-    g_autofree char *text = file_of_example(row);
+    g_autofree char *id = NULL;
+    g_autofree char *text = file_of_example(row, &id);
     g_assert_true(fixture_load(&f, text));
     g_autofree char *written = config_write(f.config);
     fixture_restart(&f);
     g_assert_true(fixture_load(&f, written));
     if (row->flags & OPT_SCOPE) {
-        g_assert_nonnull(config_select_machine(f.config, "sample", NULL, f.diag));
+        g_assert_nonnull(config_select_machine(f.config, id, NULL, f.diag));
         check_json(config_machine(f.config));
-        g_assert_cmpuint(config_machine(f.config)->values->len, ==, 2);
+        g_assert_cmpuint(config_machine(f.config)->values->len, >, 0);
     } else {
-        check_json(config_find(f.config, row->group, "sample"));
+        check_json(config_find(f.config, row->group, id));
     }
     fixture_free(&f);
 }
