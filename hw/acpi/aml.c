@@ -18,7 +18,9 @@ static Aml *aml_new(AmlFrame frame, const uint8_t *op, unsigned op_size)
 {
     Aml *aml = g_new0(Aml, 1);
     aml->frame = frame;
-    memcpy(aml->op, op, op_size);
+    for (unsigned i = 0; i < op_size; i++) {
+        aml->op[i] = op[i];
+    }
     aml->op_size = op_size;
     aml->data = g_byte_array_new();
     return aml;

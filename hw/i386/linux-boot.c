@@ -83,7 +83,7 @@ static uint64_t linux_kernel_end(const LinuxImage *image)
 {
     uint64_t end = KERNEL_ADDR + (uint64_t)image->kernel_size;
 
-    if (image->version >= 0x20a && image->setup_size + 512u >= HEADER_END) {
+    if (image->version >= 0x20a) {
         uint64_t start = MAX(boot_get64(image->data + PREF_ADDRESS), KERNEL_ADDR);
         if (start < UINT32_MAX) {
             end = MAX(end, start + boot_get32(image->data + INIT_SIZE));
