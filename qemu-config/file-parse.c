@@ -151,15 +151,34 @@ static bool expand_variable(Parser *parser, GString *out)
     return true;
 }
 
+/* "\\xNN": a byte in hexadecimal, but not zero. */
+static bool unescape_byte(Parser *parser, GString *out)
+{
+    const char *p = parser->p + 2;
+    bool digits = parser->end - p >= 2 && g_ascii_isxdigit(p[0]) && g_ascii_isxdigit(p[1]);
+    int byte = digits ? g_ascii_xdigit_value(p[0]) << 4 | g_ascii_xdigit_value(p[1]) : 0;
+    if (!byte) {
+        diag_error(diag_of(parser), origin_of(parser, parser->p, MIN(p + 2, parser->end)),
+                   "\\x expects two hexadecimal digits that are not 00");
+        return false;
+    }
+    g_string_append_c(out, byte);
+    parser->p += 4;
+    return true;
+}
+
 /* At a backslash inside a string. */
 static bool unescape(Parser *parser, GString *out)
 {
+    if (parser->p + 1 < parser->end && parser->p[1] == 'x') {
+        return unescape_byte(parser, out);
+    }
     static const char from[] = "\"\\nt$", to[] = "\"\\\n\t$";
     const char *at = parser->p + 1 < parser->end && parser->p[1] ? strchr(from, parser->p[1]) : NULL;
     if (!at) {
         const char *stop = MIN(parser->p + 2, parser->end);
         diag_error(diag_of(parser), origin_of(parser, parser->p, stop), "unknown escape");
-        diag_note(diag_of(parser), NULL, "accepted: \\\" \\\\ \\n \\t \\$");
+        diag_note(diag_of(parser), NULL, "accepted: \\\" \\\\ \\n \\t \\$ \\xNN");
         return false;
     }
     g_string_append_c(out, to[at - from]);

@@ -107,7 +107,7 @@ static char *shown_path(const char *path)
     if (length > 1 && !strncmp(path, cwd, length) && path[length] == '/') {
         return g_strdup(path + length + 1);
     }
-    return g_strdup(path);
+    return g_strdup(g_str_has_prefix(path, "./") ? path + 2 : path);
 }
 
 static bool within_bounds(Config *config, const char *path, size_t size, GError **error)

@@ -155,8 +155,10 @@ static void check_explain(gconstpointer data)
     Fixture f;
     fixture_init(&f);
     g_autofree char *option = g_strconcat("-", row->option, NULL);
-    g_autofree char *machine = fixture_write(&f, "board.conf", "[machine-type \"board\"]\n"
-                                             "alias = \"b\"\n[memory]\nsize = 64M\n"
+    g_autofree char *machine = fixture_write(&f, "board.conf", "[machine-type \"base\"]\nmax_cpus = 4\n"
+                                             "[machine-type \"board\"]\n"
+                                             "base_machine = \"base\"\nalias = \"b\"\n"
+                                             "[memory]\nsize = 64M\n"
                                              "[device \"rtc\"]\ndriver = \"mc146818rtc\"\n");
     g_assert_true(fixture_command(&f, option, row->example, NULL));
     g_assert_true(config_load_layers(f.config, f.diag));
@@ -180,7 +182,7 @@ static void check_explain(gconstpointer data)
 static void test_hostile_text(void)
 {
     static const char *const texts[] = {"", "\"", "\\", "${confdir}", "$", "a\nb", "\t", "#", " x ",
-                                        "[x]", "on", "1", "\xC3\xA4", "a=b,c", "\\${x}", "\\n"};
+                                        "[x]", "on", "1", "\xC3\xA4", "a=b,c", "\\${x}", "\\n", "\x01\r\x1f\x7f\xff"};
     for (unsigned i = 0; i < G_N_ELEMENTS(texts); i++) {
         Fixture f;
         fixture_init(&f);
