@@ -237,7 +237,7 @@ static bool is_directory(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* Installed: ../share/tessera beside the executable. From the build tree: the source's sysconfigs. */
+/* Installed: ../share/tessera beside the executable. From the build tree: sysconfigs/. */
 static char *standard_data_dir(void)
 {
     g_autofree char *exe = g_file_read_link("/proc/self/exe", NULL);
