@@ -30,7 +30,8 @@ typedef struct Thunk {
     uint8_t mem_size;    /* bytes of the memory operand, 0 if none */
     bool mem_read, mem_write;
     uint8_t mem_align;   /* required alignment in bytes; 1 if any will do */
-    bool mxcsr;          /* computes by MXCSR and sets its flags */
+    bool mxcsr;          /* computes by MXCSR */
+    bool raises;         /* and may raise what MXCSR unmasks */
     bool mmx;            /* an MMX register is an operand: x87 state becomes MMX state */
     uint8_t mmx_written; /* bit n: MMn is written */
     bool vec_written;    /* a vector register is written */

@@ -146,7 +146,8 @@ static void assemble(InsnCase *test, const Form *form, const Fields *fields, Ran
 
 static bool same_form(const InsnCase *test, const Form *form)
 {
-    if (test->zi.mnemonic != form->mnemonic || test->zi.length != test->len) {
+    if (test->zi.mnemonic != form->mnemonic ||
+        test->zi.meta.branch_type != form->branch_type || test->zi.length != test->len) {
         return false;
     }
     for (unsigned i = 0; i < test->zi.operand_count; i++) {

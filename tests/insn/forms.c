@@ -314,6 +314,7 @@ static bool probe(Probe *probe, Form *form)
     form->has_modrm = zi.attributes & ZYDIS_ATTRIB_HAS_MODRM;
     form->has_vvvv = has_encoding(&zi, ops, ZYDIS_OPERAND_ENCODING_NDSNDD);
     form->mnemonic = zi.mnemonic;
+    form->branch_type = zi.meta.branch_type;
     form->imm[0] = zi.raw.imm[0].size / 8;
     form->imm[1] = zi.raw.imm[1].size / 8;
     form->relative = zi.raw.imm[0].is_relative;

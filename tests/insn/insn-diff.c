@@ -127,11 +127,29 @@ static void forgive_fetch(const InsnCase *test, InsnState *state)
     }
 }
 
+/* Where the host's own behaviour is not architectural, the interpreter's is as good. */
+static void forgive_host(const InsnCase *test, InsnState *want, const InsnState *got)
+{
+    bool masked = test->form->mask || strstr(test->form->key, "maskmov");
+
+    if (test->zi.mnemonic == ZYDIS_MNEMONIC_CALL && want->vector == 13) {
+        memcpy(want->data, got->data, DATA_SIZE); /* pushed before the target was looked at */
+    }
+    if (masked && ((want->cr2 ^ got->cr2) & ~0xfffull) == 0) {
+        want->cr2 = got->cr2; /* some byte of the page that faulted */
+    }
+    /* Inexactness beside unmasked overflow or underflow goes by the infinitely precise result. */
+    if (want->vector == 19 && (want->mxcsr & ~(want->mxcsr >> 7) & 0x18)) {
+        want->mxcsr = (want->mxcsr & ~0x20u) | (got->mxcsr & 0x20);
+    }
+}
+
 static GString *compare(const InsnCase *test, InsnState *want, InsnState *got)
 {
     GString *notes = g_string_new(NULL);
 
     forgive_fetch(test, want);
+    forgive_host(test, want, got);
     note_value(notes, "exception", want->vector, got->vector);
     note_value(notes, "rip", want->rip, got->rip);
     if (want->vector == got->vector && want->vector == 14) {
