@@ -253,6 +253,17 @@ static bool exception_class_suppresses(ZydisExceptionClass class)
     }
 }
 
+/* The mask counts elements of the result, or of what is compared if the result is a mask. */
+static unsigned mask_length(const InsnSource *src, const ZydisDecodedOperand *memory)
+{
+    if (src->ops[0].type != ZYDIS_OPERAND_TYPE_REGISTER ||
+        ZydisRegisterGetClass(src->ops[0].reg.value) != ZYDIS_REGCLASS_MASK) {
+        return src->ops[0].element_count;
+    }
+    return src->zi->raw.evex.b ? src->zi->avx.vector_length / memory->element_size
+                               : memory->element_count;
+}
+
 /* A masked memory operand touches only the elements whose mask bit is set (SDM 1, 15.6.4). */
 static void note_mask(ThunkBuild *build, const ZydisDecodedOperand *op)
 {
@@ -268,8 +279,12 @@ static void note_mask(ThunkBuild *build, const ZydisDecodedOperand *op)
     thunk->mask_elem = op->element_size / 8;
     thunk->mask_packed = zi->meta.category == ZYDIS_CATEGORY_COMPRESS ||
                          zi->meta.category == ZYDIS_CATEGORY_EXPAND;
-    /* The mask counts elements of the first register operand, or of memory if that is the result. */
-    thunk->mask_bits = build->src->ops[0].element_count;
+    thunk->mask_bits = mask_length(build->src, op);
+    if (zi->mnemonic == ZYDIS_MNEMONIC_VGF2P8AFFINEQB ||
+        zi->mnemonic == ZYDIS_MNEMONIC_VGF2P8AFFINEINVQB) {
+        thunk->mask_elem = 8; /* a matrix serves eight bytes */
+        thunk->mask_group = 8;
+    }
 }
 
 /*

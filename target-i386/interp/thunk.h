@@ -42,6 +42,7 @@ typedef struct Thunk {
     uint8_t mask_elem;   /* bytes an element of a masked memory operand */
     bool mask_packed;    /* elements are contiguous in memory: expand and compress */
     uint8_t mask_bits;   /* how many mask bits count */
+    uint8_t mask_group;  /* mask bits an element of memory; 0: bits repeat over the elements */
 } Thunk;
 
 /* Frees a CPU's thunks. Nothing decoded may use them any more. */

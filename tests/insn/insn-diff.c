@@ -180,44 +180,52 @@ static void print_case(const InsnCase *test, const GString *notes)
            test->state.mxcsr, test->state.eflags, notes->str);
 }
 
-/* Number of cases of @form that differ. */
-static unsigned run_form(const Form *form, InsnCase *test, Random *random)
+typedef struct Tally {
+    unsigned cases, compared, faults, differ;
+} Tally;
+
+static Tally run_form(const Form *form, InsnCase *test, Random *random)
 {
     static InsnState want, got;
-    unsigned bad = 0;
+    Tally tally = {0};
 
     for (int i = 0; i < option_count; i++) {
         GString *notes;
 
         if (!case_make_bytes(test, form, random)) {
             printf("no bytes for form %s\n", form->key);
-            return 1;
+            tally.differ++;
+            break;
         }
         case_make_state(test, random);
         native_run(test, &want);
+        tally.cases++;
         if (want.vector == 6) {
             continue; /* this host does not have it */
         }
         guest_run(test, &got);
         notes = compare(test, &want, &got);
-        if (notes->len && (bad == 0 || option_verbose)) {
+        tally.compared++;
+        tally.faults += want.vector >= 0;
+        if (notes->len && (tally.differ == 0 || option_verbose)) {
             print_case(test, notes);
         }
-        bad += notes->len != 0;
+        tally.differ += notes->len != 0;
         g_string_free(notes, TRUE);
     }
-    return bad;
+    return tally;
 }
 
 static unsigned run_mode(TestMode mode, uint64_t seed)
 {
     GPtrArray *forms = forms_enumerate(mode);
     InsnCase *test = g_new0(InsnCase, 1);
-    unsigned bad_forms = 0, ran = 0;
+    unsigned bad_forms = 0, ran = 0, cases = 0, faults = 0;
 
     for (unsigned i = 0; i < forms->len; i++) {
         const Form *form = g_ptr_array_index(forms, i);
         Random random = {seed ^ g_str_hash(form->key)};
+        Tally tally;
 
         if (option_filter && !g_str_has_prefix(form->key, option_filter)) {
             continue;
@@ -226,11 +234,14 @@ static unsigned run_mode(TestMode mode, uint64_t seed)
             printf("%s\n", form->key);
             continue;
         }
-        ran++;
-        bad_forms += run_form(form, test, &random) != 0;
+        tally = run_form(form, test, &random);
+        ran += tally.compared != 0;
+        cases += tally.compared;
+        faults += tally.faults;
+        bad_forms += tally.differ != 0;
     }
-    printf("%s-bit code: %u forms, %d cases each, %u forms differ\n", mode == TEST_64 ? "64" : "32",
-           ran, option_count, bad_forms);
+    printf("%s-bit code: %u forms compared (of %u), %u cases, %u of them faults; %u forms differ\n",
+           mode == TEST_64 ? "64" : "32", ran, forms->len, cases, faults, bad_forms);
     g_free(test);
     if (!option_filter && !option_list && ran < FORMS_WANTED) {
         printf("fewer than %d forms\n", FORMS_WANTED);
