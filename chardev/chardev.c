@@ -16,7 +16,7 @@ REGISTRY_DECLARE(chardev_backends, ChardevOps);
 
 G_DEFINE_QUARK(chardev-error, chardev_error)
 
-/* --- Keys ----------------------------------------------------------------------- */
+/* --- Keys ---------------------------------------------------------------------- */
 
 const char *chardev_key(const ConfigGroup *group, const char *key, const char *def)
 {
@@ -54,7 +54,7 @@ bool chardev_errno(const Chardev *chardev, const char *what, GError **error)
     return false;
 }
 
-/* --- The set ------------------------------------------------------------------------ */
+/* --- The set ------------------------------------------------------------------- */
 
 static const ChardevOps *chardev_backend_find(const char *name)
 {
@@ -188,7 +188,7 @@ const char *chardev_id(const Chardev *chardev)
     return chardev->id;
 }
 
-/* --- Front ends ----------------------------------------------------------------------- */
+/* --- Front ends ---------------------------------------------------------------- */
 
 bool chardev_attach(Chardev *chardev, const ChardevClient *client, void *opaque, GError **error)
 {

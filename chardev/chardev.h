@@ -39,8 +39,9 @@ const char *chardev_id(const Chardev *chardev);
 bool chardev_attach(Chardev *chardev, const ChardevClient *client, void *opaque, GError **error);
 void chardev_detach(Chardev *chardev, void *opaque);
 /*
- * Writes what the host takes without blocking; returns the bytes taken. The rest is the caller's: it
- * keeps it (a FIFO that fills, as hardware would) and waits for writable(), so nothing grows.
+ * Writes what the host takes without blocking; returns the bytes taken. The rest is the
+ * caller's: it keeps it (a FIFO that fills, as hardware would) and waits for writable(), so
+ * nothing grows.
  */
 size_t chardev_write(Chardev *chardev, const uint8_t *data, size_t size);
 /* The front end can take input again. */

@@ -38,7 +38,7 @@ struct Chardev {
 #define CHARDEV_ERROR (chardev_error_quark())
 GQuark chardev_error_quark(void);
 
-/* --- For back ends ---------------------------------------------------------- */
+/* --- For back ends ------------------------------------------------------------- */
 
 /* How many bytes the front end takes now. */
 size_t chardev_can_receive(Chardev *chardev);
@@ -55,12 +55,12 @@ const char *chardev_key_needed(const Chardev *chardev, const ConfigGroup *group,
 /* Sets @error to what errno says about @what; returns false. */
 bool chardev_errno(const Chardev *chardev, const char *what, GError **error);
 
-/* --- Construction, also for tests -------------------------------------------- */
+/* --- Construction, also for tests ---------------------------------------------- */
 
 /* Makes an object of @ops and adds it to @set; it is not opened. */
 Chardev *chardev_add(ChardevSet *set, const ChardevOps *ops, const char *id);
 
-/* --- Multiplexer (mux.c) ------------------------------------------------------ */
+/* --- Multiplexer (mux.c) ------------------------------------------------------- */
 
 ChardevMux *chardev_mux_new(Chardev *chardev, uint8_t escape);
 void chardev_mux_free(ChardevMux *mux);

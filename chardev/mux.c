@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Several front ends (a serial port, the monitor) on one back end. All write to it; what is typed goes
- * to the one in focus, but for the commands behind the escape character.
+ * Several front ends (a serial port, the monitor) on one back end. All write to it; what is
+ * typed goes to the one in focus, but for the commands behind the escape character.
  */
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A pseudo-terminal whose name is told on standard error. While nobody has it open, output is dropped,
- * and a timer looks once a second whether somebody has come.
+ * A pseudo-terminal whose name is told on standard error. While nobody has it open, output is
+ * dropped, and a timer looks once a second whether somebody has come.
  */
 #include <fcntl.h>
 #include <poll.h>

@@ -54,7 +54,7 @@ static GSource *socket_watch(int fd, GIOCondition condition, GUnixFDSourceFunc f
     return source;
 }
 
-/* --- The connection ---------------------------------------------------------------- */
+/* --- The connection ------------------------------------------------------------ */
 
 static void socket_hangup(Chardev *chardev)
 {
@@ -145,7 +145,7 @@ static void socket_start(SocketChardev *s)
     }
 }
 
-/* --- Opening ------------------------------------------------------------------------- */
+/* --- Opening ------------------------------------------------------------------- */
 
 static bool socket_set_unix_address(SocketChardev *s, const char *path, GError **error)
 {
@@ -187,7 +187,8 @@ static bool socket_set_tcp_address(SocketChardev *s, const ConfigGroup *group, b
     return true;
 }
 
-/* A socket file that a former process left behind is in bind()'s way; other files are not touched. */
+/* A socket file that a former process left behind is in bind()'s way; other files are not
+ * touched. */
 static void socket_remove_stale(const char *path)
 {
     struct stat st;

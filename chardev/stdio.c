@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Standard input and output. A terminal is put into raw mode and given back when the back end closes
- * or the process exits. Input that ends leaves the machine running.
+ * Standard input and output. A terminal is put into raw mode and given back when the back end
+ * closes or the process exits. Input that ends leaves the machine running.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -63,8 +63,8 @@ static TerminalGuard *terminal_make_raw(int fd, bool signals)
 }
 
 /*
- * A descriptor for standard output that does not block. O_NONBLOCK on the inherited one would change
- * it for every process that shares it, so pipes and terminals are opened anew.
+ * A descriptor for standard output that does not block. O_NONBLOCK on the inherited one would
+ * change it for every process that shares it, so pipes and terminals are opened anew.
  */
 static int stdio_open_output(void)
 {

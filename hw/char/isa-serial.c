@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The 16550A serial port of a PC on a character back end. Bytes go as fast as the host takes them, the
- * divisor only sets the receive timeout; when the host takes none the transmit FIFO fills, as with
- * a line that is held. Source: National Semiconductor PC16550D datasheet (June 1995).
+ * The 16550A serial port of a PC on a character back end. Bytes go as fast as the host takes
+ * them, the divisor only sets the receive timeout; when the host takes none the transmit FIFO
+ * fills, as with a line that is held. Source: National Semiconductor PC16550D datasheet (June
+ * 1995).
  */
 #include "chardev/chardev.h"
 #include "hw/core/isa.h"
@@ -89,7 +90,7 @@ typedef struct Serial {
     IrqLine *irq;
 } Serial;
 
-/* --- FIFOs ------------------------------------------------------------------------- */
+/* --- FIFOs --------------------------------------------------------------------- */
 
 /* With FIFOs off the holding register is a FIFO of one. */
 static unsigned serial_capacity(const Serial *s)
@@ -116,7 +117,7 @@ static uint8_t fifo_pop(Fifo *fifo)
     return byte;
 }
 
-/* --- Interrupts ----------------------------------------------------------------------- */
+/* --- Interrupts ---------------------------------------------------------------- */
 
 static unsigned serial_trigger(const Serial *s)
 {
@@ -161,7 +162,7 @@ static int64_t serial_timeout_ns(const Serial *s)
     return 4 * bits * divisor * 16 * NS_PER_SECOND / UART_CLOCK_HZ;
 }
 
-/* The timeout runs while the FIFO holds less than the trigger level, from the last byte in or out. */
+/* The timeout runs while the FIFO holds less than the trigger level, from the last byte on. */
 static void serial_restart_timeout(Serial *s)
 {
     s->timeout_pending = false;
@@ -180,7 +181,7 @@ static void serial_timed_out(void *opaque)
     serial_update_irq(s);
 }
 
-/* --- Receiving ---------------------------------------------------------------------------- */
+/* --- Receiving ----------------------------------------------------------------- */
 
 static void serial_receive_byte(Serial *s, uint8_t byte)
 {
@@ -231,7 +232,7 @@ static uint8_t serial_read_data(Serial *s)
     return byte;
 }
 
-/* --- Transmitting ---------------------------------------------------------------------------- */
+/* --- Transmitting -------------------------------------------------------------- */
 
 static void serial_transmit_done(Serial *s)
 {
@@ -277,7 +278,7 @@ static void serial_write_data(Serial *s, uint8_t byte)
     serial_update_irq(s);
 }
 
-/* --- Registers -------------------------------------------------------------------------------- */
+/* --- Registers ----------------------------------------------------------------- */
 
 /* The modem inputs: a back end is a modem that is there and ready; in loopback MCR's outputs. */
 static uint8_t serial_modem_inputs(const Serial *s)
@@ -462,7 +463,7 @@ static const ChardevClient serial_client = {
     .writable = serial_writable,
 };
 
-/* --- State, life cycle -------------------------------------------------------------------------- */
+/* --- State, life cycle --------------------------------------------------------- */
 
 static bool fifo_post_load(void *object, int version, GError **error)
 {

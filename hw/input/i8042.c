@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The 8042 keyboard controller of the PS/2: two serial channels, one output buffer, the A20 gate and
- * the reset line. Source: IBM PS/2 Hardware Interface Technical Reference, "Keyboard and Auxiliary
- * Device Controller".
+ * The 8042 keyboard controller of the PS/2: two serial channels, one output buffer, the A20 gate
+ * and the reset line. Source: IBM PS/2 Hardware Interface Technical Reference, "Keyboard and
+ * Auxiliary Device Controller".
  */
 #include "hw/input/i8042.h"
 
@@ -49,7 +49,7 @@ typedef struct I8042 {
     IrqLine *a20;
 } I8042;
 
-/* --- Output buffer ----------------------------------------------------------------- */
+/* --- Output buffer ------------------------------------------------------------- */
 
 static void i8042_update_irq(I8042 *s)
 {
@@ -60,7 +60,8 @@ static void i8042_update_irq(I8042 *s)
     irq_set(s->aux_irq, full && aux && (s->ram[0] & CCB_AUX_IRQ));
 }
 
-/* Set 2 to set 1: the break prefix F0 becomes bit 7 of the next byte. False: nothing to show yet. */
+/* Set 2 to set 1: the break prefix F0 becomes bit 7 of the next byte. False: nothing to show
+ * yet. */
 static bool i8042_translate(I8042 *s, uint8_t *byte)
 {
     if (*byte == 0xf0) {
@@ -131,7 +132,7 @@ static uint8_t i8042_read_data(I8042 *s)
     return byte;
 }
 
-/* --- Controller commands --------------------------------------------------------------- */
+/* --- Controller commands ------------------------------------------------------- */
 
 static void i8042_set_output_port(I8042 *s, uint8_t value)
 {
@@ -294,7 +295,7 @@ void i8042_pointer(Device *device, int dx, int dy, int dz, uint8_t buttons)
     i8042_fill(s);
 }
 
-/* --- State, life cycle ------------------------------------------------------------------- */
+/* --- State, life cycle --------------------------------------------------------- */
 
 static const StateTable i8042_state = {
     .name = "i8042",

@@ -14,11 +14,13 @@ enum {
 };
 
 /*
- * A key goes down or up. @key is its make code of scan code set 1: 0x01 to 0x7f, 0xe000 + code for the
- * extended keys, or I8042_KEY_PAUSE. Keys are dropped while the keyboard's buffer is full.
+ * A key goes down or up. @key is its make code of scan code set 1: 0x01 to 0x7f, 0xe000 + code
+ * for the extended keys, or I8042_KEY_PAUSE. Keys are dropped while the keyboard's buffer is
+ * full.
  */
 void i8042_key(Device *device, uint16_t key, bool down);
-/* The pointer moves by @dx (right), @dy (up), @dz (wheel, towards the user), buttons are @buttons. */
+/* The pointer moves by @dx (right), @dy (up), @dz (wheel, towards the user), buttons are
+ * @buttons. */
 void i8042_pointer(Device *device, int dx, int dy, int dz, uint8_t buttons);
 
 #endif

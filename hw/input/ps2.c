@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * PS/2 keyboard and pointer: queues, commands, scan codes. Sources: IBM PS/2 Hardware Interface
- * Technical Reference, keyboard and mouse chapters; Microsoft Keyboard Scan Code Specification 1.3a;
- * Microsoft's description of the wheel mouse protocol.
+ * Technical Reference, keyboard and mouse chapters; Microsoft Keyboard Scan Code Specification
+ * 1.3a; Microsoft's description of the wheel mouse protocol.
  */
 #include "hw/input/ps2.h"
 
@@ -19,7 +19,7 @@ enum {
     PS2_BREAK = 0xf0,
 };
 
-/* --- Queues --------------------------------------------------------------------- */
+/* --- Queues -------------------------------------------------------------------- */
 
 static void queue_clear(Ps2Queue *queue)
 {
@@ -51,7 +51,7 @@ bool ps2_queue_pop(Ps2Queue *queue, uint8_t *byte)
     return true;
 }
 
-/* --- Scan codes ------------------------------------------------------------------- */
+/* --- Scan codes ---------------------------------------------------------------- */
 
 /* Set 2 code of the key whose set 1 code is the index (Scan Code Specification, appendix C). */
 static const uint8_t set1_to_set2[128] = {
@@ -134,7 +134,7 @@ void ps2_keyboard_key(Ps2Keyboard *keyboard, uint16_t key, bool down)
     }
 }
 
-/* --- Keyboard commands --------------------------------------------------------------- */
+/* --- Keyboard commands --------------------------------------------------------- */
 
 static void keyboard_defaults(Ps2Keyboard *keyboard)
 {
@@ -156,7 +156,7 @@ static void keyboard_write_parameter(Ps2Keyboard *keyboard, uint8_t byte)
 
     keyboard->command = 0;
     if (command == 0xf0 && byte > 2) {
-        queue_push(&keyboard->queue, PS2_RESEND); /* set 3 is a terminal's: this keyboard has none */
+        queue_push(&keyboard->queue, PS2_RESEND); /* set 3 is a terminal's: not known here */
         return;
     }
     queue_push(&keyboard->queue, PS2_ACK);
@@ -241,7 +241,7 @@ bool ps2_keyboard_read(Ps2Keyboard *keyboard, uint8_t *byte)
     return true;
 }
 
-/* --- Pointer -------------------------------------------------------------------------- */
+/* --- Pointer ------------------------------------------------------------------- */
 
 static void mouse_defaults(Ps2Mouse *mouse)
 {
@@ -396,7 +396,7 @@ void ps2_mouse_write(Ps2Mouse *mouse, uint8_t byte)
     }
 }
 
-/* --- State ------------------------------------------------------------------------------ */
+/* --- State --------------------------------------------------------------------- */
 
 static bool queue_post_load(void *object, int version, GError **error)
 {

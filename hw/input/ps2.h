@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The two devices at the ends of the 8042's cables: a 101-key keyboard and a pointer with a wheel. They
- * hold bytes until the controller fetches them and answer the bytes it sends.
+ * The two devices at the ends of the 8042's cables: a 101-key keyboard and a pointer with a
+ * wheel. They hold bytes until the controller fetches them and answer the bytes it sends.
  */
 #ifndef HW_INPUT_PS2_H
 #define HW_INPUT_PS2_H

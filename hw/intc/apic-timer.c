@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The local APIC's timer: one-shot, periodic and TSC-deadline (SDM 3A 11.5.4). It counts a 1 GHz bus
- * clock divided as programmed. While its LVT entry is masked no host timer runs: the count is
- * computed when read.
+ * The local APIC's timer: one-shot, periodic and TSC-deadline (SDM 3A 11.5.4). It counts a 1 GHz
+ * bus clock divided as programmed. While its LVT entry is masked no host timer runs: the count
+ * is computed when read.
  */
 #include "hw/intc/apic-internal.h"
 
@@ -156,7 +156,8 @@ void apic_timer_set_lvt(Apic *apic, uint32_t value)
 
     apic->lvt[LVT_TIMER] = value;
     if ((old_mode == LVT_TIMER_DEADLINE) != (apic_timer_mode(apic) == LVT_TIMER_DEADLINE)) {
-        /* "Transitioning between TSC-deadline mode and other timer modes also disarms the timer." */
+        /* "Transitioning between TSC-deadline mode and other timer modes also disarms the
+         * timer." */
         apic->timer_count = 0;
         apic->tsc_deadline = 0;
     }

@@ -49,7 +49,7 @@ static const uint32_t lvt_writable[LVT_COUNT] = {
     [LVT_LINT0] = 0x1a7ff,   [LVT_LINT1] = 0x1a7ff,   [LVT_ERROR] = 0x100ff,
 };
 
-/* --- Modes and identity ------------------------------------------------------ */
+/* --- Modes and identity -------------------------------------------------------- */
 
 bool apic_hardware_enabled(const Apic *apic)
 {
@@ -74,7 +74,7 @@ uint32_t apic_logical_id(const Apic *apic)
     return apic_x2_mode(apic) ? ((id >> 4) << 16) | (1u << (id & 15)) : apic->ldr;
 }
 
-/* --- Priorities and acceptance ----------------------------------------------- */
+/* --- Priorities and acceptance ------------------------------------------------- */
 
 static void vector_set(uint32_t *bits, uint8_t vector)
 {
@@ -295,7 +295,7 @@ static void apic_lvt_write(Apic *apic, unsigned n, uint32_t value)
     apic_update(apic);
 }
 
-/* --- Registers ------------------------------------------------------------------ */
+/* --- Registers ----------------------------------------------------------------- */
 
 static void apic_eoi(Apic *apic)
 {
@@ -447,12 +447,12 @@ static bool apic_xapic_write(Apic *apic, unsigned reg, uint32_t value)
     }
 }
 
-/* --- xAPIC page -------------------------------------------------------------------- */
+/* --- xAPIC page ---------------------------------------------------------------- */
 
 /*
- * The APIC that answers at @owner's page: the one of the CPU that accesses it. Mappings of several
- * CPUs at one address are alike, so whose is on top does not matter. A CPU that accesses the page of
- * another CPU's relocated APIC should see the memory below; here it sees all ones.
+ * The APIC that answers at @owner's page: the one of the CPU that accesses it. Mappings of
+ * several CPUs at one address are alike, so whose is on top does not matter. A CPU that accesses
+ * the page of another CPU's relocated APIC should see the memory below; here it sees all ones.
  */
 static Apic *apic_at_page(const Apic *owner)
 {
@@ -496,7 +496,7 @@ static void apic_mmio_write(void *opaque, uint64_t offset, uint64_t value, unsig
 
 static const MemoryOps apic_mmio_ops = { apic_mmio_read, apic_mmio_write, 4, 4 };
 
-/* --- x2APIC MSRs --------------------------------------------------------------------- */
+/* --- x2APIC MSRs --------------------------------------------------------------- */
 
 /* Bits that WRMSR may set; others are reserved and fault (SDM 3A table 11-6). */
 static uint64_t apic_x2_writable(unsigned reg)
@@ -567,7 +567,7 @@ static bool apic_msr_write(void *opaque, uint32_t msr, uint64_t value)
            apic_x2_write(apic, msr - MSR_X2APIC_FIRST, value);
 }
 
-/* --- IA32_APIC_BASE and reset ---------------------------------------------------------- */
+/* --- IA32_APIC_BASE and reset -------------------------------------------------- */
 
 /* State after power-up and INIT (SDM 3A 11.4.7.1); the base register is not part of it. */
 static void apic_reset_registers(Apic *apic)
@@ -609,7 +609,8 @@ static void apic_set_base_value(Apic *apic, uint64_t value)
     apic->base = value;
 }
 
-/* Transitions as in SDM 3A figure 11-27. Whether x2APIC exists is CPUID's, hence the CPU's, matter. */
+/* Transitions as in SDM 3A figure 11-27. Whether x2APIC exists is CPUID's, hence the CPU's,
+ * matter. */
 static bool apic_set_base(void *opaque, uint64_t value)
 {
     Apic *apic = opaque;
@@ -667,7 +668,7 @@ Apic *apic_of_vcpu(Vcpu *vcpu)
     return vcpu->intr_ops == &apic_intr_ops ? vcpu->intr_opaque : NULL;
 }
 
-/* --- State, life cycle ------------------------------------------------------------------- */
+/* --- State, life cycle --------------------------------------------------------- */
 
 static bool apic_post_load(void *object, int version, GError **error)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Local APICs and the messages between them, I/O APICs and MSI: what other chips may ask of them. */
+/* Local APICs and the messages between them, I/O APICs and MSI: what other chips may ask of
+ * them. */
 #ifndef HW_INTC_APIC_H
 #define HW_INTC_APIC_H
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The pair of 8259A programmable interrupt controllers of a PC, with the edge/level control registers
- * of the PIIX. Sources: Intel 8259A datasheet (231468-003), Intel 82371SB (PIIX3) datasheet 2.5.
+ * The pair of 8259A programmable interrupt controllers of a PC, with the edge/level control
+ * registers of the PIIX. Sources: Intel 8259A datasheet (231468-003), Intel 82371SB (PIIX3)
+ * datasheet 2.5.
  */
 #include "hw/intc/i8259.h"
 
@@ -61,7 +62,7 @@ typedef struct I8259 {
 
 static const uint8_t elcr_writable[2] = { 0xf8, 0xde }; /* IRQ 0, 1, 2, 8 and 13 are always edge */
 
-/* --- Priorities ----------------------------------------------------------- */
+/* --- Priorities ---------------------------------------------------------------- */
 
 static uint8_t pic_irr(const Pic *pic)
 {
@@ -108,7 +109,8 @@ static void pic_set_line(Pic *pic, unsigned ir, bool level)
     uint8_t bit = 1u << ir;
 
     if (!level) {
-        /* "IR must remain high until after the falling edge of the first INTA" (datasheet p. 20). */
+        /* "IR must remain high until after the falling edge of the first INTA" (datasheet p.
+         * 20). */
         pic->latched &= ~bit;
         pic->lines &= ~bit;
     } else if (!(pic->lines & bit)) {
@@ -144,7 +146,7 @@ static void i8259_set_irq(void *opaque, int n, int level)
     i8259_update(s);
 }
 
-/* --- Acknowledge ------------------------------------------------------------ */
+/* --- Acknowledge --------------------------------------------------------------- */
 
 /* One controller's part of INTA: marks its request in service; the spurious IR if there is none. */
 static unsigned pic_acknowledge(Pic *pic, bool is_master)
@@ -191,7 +193,7 @@ bool i8259_pending(const Device *device)
     return ((const I8259 *)device)->output;
 }
 
-/* --- Registers --------------------------------------------------------------- */
+/* --- Registers ----------------------------------------------------------------- */
 
 static void pic_write_icw1(Pic *pic, uint8_t value)
 {
@@ -376,7 +378,7 @@ static const MemoryOps i8259_master_ops = { i8259_master_read, i8259_master_writ
 static const MemoryOps i8259_slave_ops = { i8259_slave_read, i8259_slave_write, 1, 1 };
 static const MemoryOps i8259_elcr_ops = { i8259_elcr_read, i8259_elcr_write, 1, 1 };
 
-/* --- Straight to a CPU that has no local APIC ------------------------------- */
+/* --- Straight to a CPU that has no local APIC ---------------------------------- */
 
 static int i8259_cpu_accept(void *opaque)
 {
@@ -442,7 +444,7 @@ static void i8259_machine_ready(void *opaque)
     }
 }
 
-/* --- State, life cycle ------------------------------------------------------- */
+/* --- State, life cycle --------------------------------------------------------- */
 
 static bool pic_post_load(void *object, int version, GError **error)
 {
@@ -537,7 +539,9 @@ static const DeviceType i8259_type = {
     .state = &i8259_state,
     .realize = i8259_realize,
     .reset = i8259_reset,
-    .ports = (const PortClaim[]) { { NULL, 0x20, 2 }, { NULL, 0xa0, 2 }, { NULL, 0x4d0, 2 }, { NULL, 0, 0 } },
+    .ports = (const PortClaim[]) {
+        { NULL, 0x20, 2 }, { NULL, 0xa0, 2 }, { NULL, 0x4d0, 2 }, { NULL, 0, 0 },
+    },
     .not_for_users = "part of the board: the machine file places it",
 };
 DEVICE_TYPE(i8259_type);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The 82093AA I/O APIC with the EOI register of version 0x20. Sources: Intel 82093AA datasheet
- * (290566-001), ICH9 datasheet 13.5 for the EOI register. Input polarity is not modelled: lines carry
- * asserted and deasserted, whichever voltage that is.
+ * (290566-001), ICH9 datasheet 13.5 for the EOI register. Input polarity is not modelled: lines
+ * carry asserted and deasserted, whichever voltage that is.
  */
 #include "hw/intc/ioapic.h"
 
@@ -108,7 +108,7 @@ static void ioapic_eoi(IoApic *s, uint8_t vector)
     }
 }
 
-/* --- Registers ------------------------------------------------------------------ */
+/* --- Registers ----------------------------------------------------------------- */
 
 static uint32_t ioapic_window_read(const IoApic *s)
 {
@@ -184,7 +184,7 @@ static void ioapic_write(void *opaque, uint64_t offset, uint64_t value, unsigned
 
 static const MemoryOps ioapic_ops = { ioapic_read, ioapic_write, 4, 4 };
 
-/* --- State, life cycle ------------------------------------------------------------ */
+/* --- State, life cycle --------------------------------------------------------- */
 
 static bool ioapic_post_load(void *object, int version, GError **error)
 {

@@ -45,7 +45,8 @@ static bool pvpanic_realize(Device *device, GError **error)
 
 static const Property pvpanic_properties[] = {
     PROP(PROP_UINT32, Pvpanic, iobase, "ioport", "its port", "0x505", .max = 0xffff),
-    PROP(PROP_UINT8, Pvpanic, events, "events", "events the guest may report: 1 panic, 2 crash dump",
+    PROP(PROP_UINT8, Pvpanic, events, "events",
+         "events the guest may report: 1 panic, 2 crash dump",
          "3", .max = 3),
     PROP_END,
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The 8254 interval timer and port 0x61 of the PC: counter 0 on IRQ 0, counter 1 for the refresh
- * bit, counter 2 for the speaker. Nothing ticks: what a counter holds is computed from the clock, and
- * one host timer runs for the next edge of counter 0. Source: Intel 82C54 datasheet (231244-006).
+ * bit, counter 2 for the speaker. Nothing ticks: what a counter holds is computed from the
+ * clock, and one host timer runs for the next edge of counter 0. Source: Intel 82C54 datasheet
+ * (231244-006).
  */
 #include "hw/core/isa.h"
 #include "hw/core/machine.h"
@@ -61,7 +62,7 @@ typedef struct Pit {
     IrqLine *irq;
 } Pit;
 
-/* --- A counter as a function of time ----------------------------------------- */
+/* --- A counter as a function of time ------------------------------------------- */
 
 static int64_t clocks_to_ns(uint64_t clocks)
 {
@@ -198,7 +199,7 @@ static void counter_set_gate(PitCounter *c, bool gate, int64_t now)
     }
 }
 
-/* --- Counter 0 drives IRQ 0 ------------------------------------------------------ */
+/* --- Counter 0 drives IRQ 0 ---------------------------------------------------- */
 
 /* The first change of the IRQ line after @clocks; false if there is none. */
 static bool counter_next_edge(const PitCounter *c, uint64_t clocks, uint64_t *edge, uint8_t *level)
@@ -257,7 +258,7 @@ static void pit_update_irq(Pit *s)
     pit_arm(s, 0);
 }
 
-/* --- Registers ---------------------------------------------------------------------- */
+/* --- Registers ----------------------------------------------------------------- */
 
 static uint16_t to_bcd(uint32_t value)
 {
@@ -446,7 +447,7 @@ static void port61_write(void *opaque, uint64_t offset, uint64_t value, unsigned
 static const MemoryOps pit_ops = { pit_read, pit_write, 1, 1 };
 static const MemoryOps port61_ops = { port61_read, port61_write, 1, 1 };
 
-/* --- State, life cycle ---------------------------------------------------------------- */
+/* --- State, life cycle --------------------------------------------------------- */
 
 static bool counter_post_load(void *object, int version, GError **error)
 {
@@ -506,7 +507,8 @@ static void pit_reset(Device *device)
     Pit *s = (Pit *)device;
     int64_t now = clock_ns(CLOCK_VM);
 
-    /* Undefined after power-up (datasheet p. 5): here the counters stand until they are programmed. */
+    /* Undefined after power-up (datasheet p. 5): here the counters stand until they are
+     * programmed. */
     for (unsigned n = 0; n < PIT_COUNTERS; n++) {
         s->counter[n] = (PitCounter) { .control = 0x36, .mode = 3, .gate = n != 2 };
         counter_load(&s->counter[n], 65536, now);

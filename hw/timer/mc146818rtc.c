@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The MC146818 real-time clock with 128 bytes of CMOS. The time is an offset to a host clock, made into
- * registers when they are read; a host timer runs only while an enabled interrupt is awaited.
- * Sources: Motorola MC146818A datasheet; the CMOS map that SeaBIOS documents in its src/hw/rtc.h.
+ * The MC146818 real-time clock with 128 bytes of CMOS. The time is an offset to a host clock,
+ * made into registers when they are read; a host timer runs only while an enabled interrupt is
+ * awaited. Sources: Motorola MC146818A datasheet; the CMOS map that SeaBIOS documents in its
+ * src/hw/rtc.h.
  */
 #include "hw/timer/mc146818rtc.h"
 
@@ -51,8 +52,8 @@ enum {
 #define RTC_CRYSTAL_HZ 32768
 #define RTC_UIP_NS 244000 /* UIP rises this long before the update (datasheet figure 13) */
 #define SECONDS_PER_DAY 86400
-/* Nanoseconds in 64 bits reach from 1677 to 2262. A guest that sets a year beyond these bounds (1900
- * and 2223) reads back the bound. */
+/* Nanoseconds in 64 bits reach from 1677 to 2262. A guest that sets a year beyond
+ * these bounds (1900 and 2223) reads back the bound. */
 #define RTC_MIN_SECONDS (-2208988800ll)
 #define RTC_MAX_SECONDS 8000000000ll
 #define CMOS_MIB (1024 * 1024ull)
@@ -144,7 +145,7 @@ static int64_t rtc_seconds_from_registers(const Rtc *s)
     return CLAMP(seconds, RTC_MIN_SECONDS, RTC_MAX_SECONDS);
 }
 
-/* --- Time ------------------------------------------------------------------------ */
+/* --- Time ---------------------------------------------------------------------- */
 
 /* Stopped by SET, or by a divider held in reset (register A, bits 6:4 = 11x). */
 static bool rtc_stopped(const Rtc *s)
@@ -176,7 +177,7 @@ static void rtc_set_from_registers(Rtc *s, int64_t fraction_ns)
     s->checked_ns = rtc_now(s);
 }
 
-/* --- Interrupts --------------------------------------------------------------------- */
+/* --- Interrupts ---------------------------------------------------------------- */
 
 /* Nanoseconds between periodic interrupts, 0 for none. Rates 1 and 2 repeat 8 and 9. */
 static int64_t rtc_period_ns(const Rtc *s)
@@ -292,7 +293,7 @@ static void rtc_expire(void *opaque)
     rtc_update_irq(opaque);
 }
 
-/* --- Registers -------------------------------------------------------------------------- */
+/* --- Registers ----------------------------------------------------------------- */
 
 static bool rtc_is_time(uint8_t index)
 {
@@ -433,7 +434,7 @@ void mc146818rtc_set_cmos(Device *device, unsigned index, uint8_t value)
     ((Rtc *)device)->cmos[index] = value;
 }
 
-/* --- What the board tells the firmware --------------------------------------------------- */
+/* --- What the board tells the firmware ----------------------------------------- */
 
 static void cmos_store_le(Rtc *s, unsigned index, unsigned bytes, uint64_t value)
 {
@@ -496,7 +497,7 @@ static void rtc_machine_ready(void *opaque)
     s->cmos[0x2f] = sum;
 }
 
-/* --- State, life cycle --------------------------------------------------------------------- */
+/* --- State, life cycle --------------------------------------------------------- */
 
 static bool rtc_post_load(void *object, int version, GError **error)
 {

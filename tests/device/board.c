@@ -71,7 +71,7 @@ Device *board_add(Board *board, const char *type, ...)
     return device;
 }
 
-/* --- A CPU that does one memory access at a time when told --------------------------- */
+/* --- A CPU that does one memory access at a time when told --------------------- */
 
 typedef struct TestVcpu {
     Vcpu vcpu;
@@ -179,7 +179,7 @@ void out8(Board *board, uint16_t port, uint8_t value)
     port_write(board->machine->ports, port, value, 1);
 }
 
-/* --- A back end in the test's hands --------------------------------------------- */
+/* --- A back end in the test's hands -------------------------------------------- */
 
 static bool test_open(Chardev *chardev, const ConfigGroup *group, GError **error)
 {

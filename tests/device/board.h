@@ -17,7 +17,8 @@ typedef struct Board {
 /* A machine with an ISA bus; call once a test, with the machine lock held by board_main(). */
 Board *board_new(void);
 void board_free(Board *board);
-/* Adds a device; then pairs of property name and value, ended by NULL. Fails the test on an error. */
+/* Adds a device; then pairs of property name and value, ended by NULL. Fails the test on an
+ * error. */
 Device *board_add(Board *board, const char *type, ...) G_GNUC_NULL_TERMINATED;
 /* As g_test_run(), with locks and clocks set up. */
 int board_main(void);

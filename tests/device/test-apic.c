@@ -241,7 +241,8 @@ static void test_lowest_priority(void)
     board_free(board);
 }
 
-/* Illegal vectors and registers gather in ESR, show after a write, and raise the error interrupt. */
+/* Illegal vectors and registers gather in ESR, show after a write, and raise the error
+ * interrupt. */
 static void test_errors(void)
 {
     Board *board = start(1);
@@ -481,7 +482,8 @@ static void test_relocation(void)
     board_free(board);
 }
 
-/* x2APIC MSRs: which can be read and written, reserved bits, and #GP for all of them in xAPIC mode. */
+/* x2APIC MSRs: which can be read and written, reserved bits, and #GP for all of them in xAPIC
+ * mode. */
 static void test_x2apic_msrs(void)
 {
     static const struct {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A guest, a far end and a saved-state stream that do anything: random accesses to every chip, random
- * lines, keys and bytes, random and mutated states. Nothing may crash, spin or grow; run under ASan.
+ * A guest, a far end and a saved-state stream that do anything: random accesses to every chip,
+ * random lines, keys and bytes, random and mutated states. Nothing may crash, spin or grow; run
+ * under ASan.
  */
 #include "accel/accel.h"
 #include "hw/input/i8042.h"
@@ -204,7 +205,8 @@ static void test_state_round_trip(void)
         g_autoptr(GRand) rng = g_rand_new_with_seed(base + seed);
         Board *board = start();
         GPtrArray *devices = board->machine->devices;
-        g_autoptr(GPtrArray) saved = g_ptr_array_new_with_free_func((GDestroyNotify)g_variant_unref);
+        g_autoptr(GPtrArray) saved =
+            g_ptr_array_new_with_free_func((GDestroyNotify)g_variant_unref);
         random_steps(board, rng, STEPS / 4);
         for (unsigned n = 0; n < devices->len; n++) {
             Device *device = g_ptr_array_index(devices, n);

@@ -108,7 +108,8 @@ static void test_keyboard_commands(void)
     board_free(board);
 }
 
-/* Every key of set 1 comes out as itself through set 2 and the translation, as Linux' tables say. */
+/* Every key of set 1 comes out as itself through set 2 and the translation, as Linux' tables
+ * say. */
 static void test_translation_round_trip(void)
 {
     Board *board = start();
@@ -266,7 +267,8 @@ static void test_a20(void)
     board_free(board);
 }
 
-/* FE pulses the reset line, and so do D1 with bit 0 clear and port 92h: seen by a register reset. */
+/* FE pulses the reset line, and so do D1 with bit 0 clear and port 92h: seen by a register
+ * reset. */
 static void test_reset_line(void)
 {
     static const uint8_t ways[][2] = { { 0x64, 0xfe }, { 0x92, 0x01 }, { 0x60, 0xde } };

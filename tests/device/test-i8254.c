@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The 8254 against its datasheet's mode diagrams: OUT and count by clock, gate, latches, read-back. */
+/* The 8254 against its datasheet's mode diagrams: OUT and count by clock, gate, latches, read-
+ * back. */
 #include "tests/device/board.h"
 #include "tests/device/clock.h"
 #include "util/timer.h"
@@ -216,7 +217,8 @@ static void test_latch_and_access(void)
     board_free(board);
 }
 
-/* Status: OUT, null count until the load, the control word as written. Read before a latched count. */
+/* Status: OUT, null count until the load, the control word as written. Read before a latched
+ * count. */
 static void test_readback(void)
 {
     Board *board = start();

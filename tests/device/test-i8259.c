@@ -47,7 +47,8 @@ static void test_reset_masks(void)
     board_free(board);
 }
 
-/* Every IRQ asks alone, is acknowledged with its vector, ends, and asks again after a new edge only. */
+/* Every IRQ asks alone, is acknowledged with its vector, ends, and asks again after a new edge
+ * only. */
 static void test_each_irq(void)
 {
     Board *board = start(0x11, 0x01);
@@ -227,7 +228,8 @@ static void test_poll(void)
     board_free(board);
 }
 
-/* A level input asks again after its EOI as long as it is held; ELCR bits of 0, 1, 2, 8, 13 are 0. */
+/* A level input asks again after its EOI as long as it is held; ELCR bits of 0, 1, 2, 8, 13 are
+ * 0. */
 static void test_level(void)
 {
     Board *board = start(0x11, 0x01);
@@ -264,7 +266,8 @@ static void test_special_fully_nested(void)
     }
 }
 
-/* ICW1 resets the edge sense: a line that is high needs a new edge. Without ICW4 it is done at ICW3. */
+/* ICW1 resets the edge sense: a line that is high needs a new edge. Without ICW4 it is done at
+ * ICW3. */
 static void test_init_words(void)
 {
     Board *board = start(0x11, 0x01);

@@ -8,7 +8,7 @@
 #include "tests/device/pc-board.h"
 #include "util/mainloop.h"
 
-/* --- A device with one base address of each kind ---------------------------------- */
+/* --- A device with one base address of each kind ------------------------------- */
 
 typedef struct {
     PciDevice pci;
@@ -74,7 +74,7 @@ static Probe *add_probe(Board *board)
     return (Probe *)device;
 }
 
-/* --- Tests --------------------------------------------------------------------------- */
+/* --- Tests --------------------------------------------------------------------- */
 
 static void test_identities(void)
 {
@@ -267,7 +267,7 @@ static void test_shared_interrupt(void)
     board_free(board);
 }
 
-/* --- Memory layout -------------------------------------------------------------------- */
+/* --- Memory layout ------------------------------------------------------------- */
 
 static void check_ram(Board *board, uint64_t addr)
 {

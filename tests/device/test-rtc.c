@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The MC146818: time in every format, alarms, periodic and update interrupts, CMOS for the firmware. */
+/* The MC146818: time in every format, alarms, periodic and update interrupts, CMOS for the
+ * firmware. */
 #include "tests/device/board.h"
 #include "tests/device/clock.h"
 #include "util/timer.h"
@@ -172,7 +173,8 @@ static void test_alarm(void)
     }
 }
 
-/* SeaBIOS' places; 512 MiB below and 2 GiB above 4 GiB, two CPUs. Shutdown status outlives reset. */
+/* SeaBIOS' places; 512 MiB below and 2 GiB above 4 GiB, two CPUs. Shutdown status outlives
+ * reset. */
 static void test_cmos(void)
 {
     Board *board = start_at("2024-01-01");

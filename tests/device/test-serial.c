@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The 16550A: FIFOs, trigger levels, timeout, interrupt priorities, loopback, a host that is busy. */
+/* The 16550A: FIFOs, trigger levels, timeout, interrupt priorities, loopback, a host that is
+ * busy. */
 #include "tests/device/board.h"
 #include "tests/device/clock.h"
 #include "util/timer.h"
@@ -72,7 +73,8 @@ static void test_transmit(void)
     board_free(board);
 }
 
-/* The host takes nothing: the FIFO fills, THRE says so, more is lost; then all goes out in order. */
+/* The host takes nothing: the FIFO fills, THRE says so, more is lost; then all goes out in
+ * order. */
 static void test_busy_host(void)
 {
     Board *board = start();
@@ -253,7 +255,8 @@ static void test_debugcon(void)
     g_autofree char *full = g_strnfill(256, 'q');
 
     line = board_chardev(board, "line");
-    board_add(board, "isa-debugcon", "chardev", "line", "iobase", "0x402", "readback", "0xa5", NULL);
+    board_add(board, "isa-debugcon", "chardev", "line", "iobase", "0x402",
+              "readback", "0xa5", NULL);
     g_assert_cmphex(in8(board, 0x402), ==, 0xa5);
     OUT8S(board, 0x402, 'o', 'k');
     g_assert_cmpmem(line->written, line->written_size, "ok", 2);

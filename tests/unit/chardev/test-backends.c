@@ -244,7 +244,9 @@ static void test_reconnect(void)
 
 static void test_tcp(void)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
     socklen_t size = sizeof(address);
     int listener = socket(AF_INET, SOCK_STREAM, 0), fd;
     g_autofree char *port = NULL;
