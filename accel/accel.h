@@ -31,7 +31,10 @@ enum {
     VCPU_CODE_CHANGED = 1u << 9, /* drop decoded code that another CPU or a device overwrote */
 };
 
-/* The interrupt controller as the CPU sees it: the local APIC, or the 8259 alone. Machine lock held. */
+/*
+ * The interrupt controller as the CPU sees it: the local APIC, or the 8259 alone. Machine lock
+ * held.
+ */
 typedef struct InterruptOps {
     /* Acknowledges and returns the highest pending vector, -1 if none is deliverable. */
     int (*accept)(void *opaque);
@@ -39,8 +42,9 @@ typedef struct InterruptOps {
     bool (*set_base)(void *opaque, uint64_t value);      /* false: #GP */
     uint8_t (*get_tpr)(void *opaque);                    /* CR8 is bits 7:4 */
     void (*set_tpr)(void *opaque, uint8_t tpr);
-    bool (*msr_read)(void *opaque, uint32_t msr, uint64_t *value); /* x2APIC 0x800..0x8ff, TSC deadline */
-    bool (*msr_write)(void *opaque, uint32_t msr, uint64_t value); /* false: #GP */
+    /* x2APIC registers at 0x800 to 0x8ff and the TSC deadline; false: #GP */
+    bool (*msr_read)(void *opaque, uint32_t msr, uint64_t *value);
+    bool (*msr_write)(void *opaque, uint32_t msr, uint64_t value);
     void (*cpu_reset)(void *opaque);                     /* INIT reached the CPU */
 } InterruptOps;
 

@@ -6,10 +6,10 @@
 #include "qemu-config/config.h"
 
 /*
- * Turns "stdio", "mon:stdio", "file:PATH", "pty", "null", "pipe:PATH", "unix:PATH,server=on,wait=off",
- * "tcp:HOST:PORT,…" into a [chardev] group named @id, in the layer of the command line. Returns the
- * name of the character device to use (another one for "chardev:ID"), or NULL for "none" and after
- * a diagnostic.
+ * Turns "stdio", "mon:stdio", "file:PATH", "pty", "null", "pipe:PATH",
+ * "unix:PATH,server=on,wait=off", "tcp:HOST:PORT,…" into a [chardev] group named @id, in the layer
+ * of the command line. Returns the name of the character device to use (another one for
+ * "chardev:ID"), or NULL for "none" and after a diagnostic.
  */
 const char *chardev_from_text(Config *config, const char *text, const char *id,
                               const Origin *origin, Diag *diag);

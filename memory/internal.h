@@ -61,7 +61,9 @@ struct MemorySpace {
 const FlatView *memory_view_get(MemorySpace *space);
 void memory_view_put(MemorySpace *space);
 
-/* Which half of a region's ops an access uses, and the region's widest size without ops->max_size. */
+/*
+ * Which half of a region's ops an access uses, and the region's widest size without ops->max_size.
+ */
 typedef struct DeviceRegion {
     const MemoryOps *ops;
     void *opaque;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Guest physical memory and the I/O port space: RAM blocks over memfd, device regions, the flat view
- * that resolves overlaps, dispatch, and the per-page marks that catch writes to code and clean pages.
+ * Guest physical memory and the I/O port space: RAM blocks over memfd, device regions, the flat
+ * view that resolves overlaps, dispatch, and the per-page marks that catch writes to code and clean
+ * pages.
  */
 #ifndef MEMORY_MEMORY_H
 #define MEMORY_MEMORY_H
@@ -41,7 +42,10 @@ typedef struct MemoryOps {
     /* @offset is relative to the mapping; @size is 1, 2, 4 or 8. Machine lock held. */
     uint64_t (*read)(void *opaque, uint64_t offset, unsigned size);
     void (*write)(void *opaque, uint64_t offset, uint64_t value, unsigned size);
-    /* What the callbacks handle; other sizes are split or widened. 0 means 1 and 8 (ports: 1 and 4). */
+    /*
+     * What the callbacks handle; other sizes are split or widened. 0 means 1 and 8 (ports: 1 and
+     * 4).
+     */
     uint8_t min_size;
     uint8_t max_size;
 } MemoryOps;
@@ -76,7 +80,9 @@ void memory_mapping_move(MemoryMapping *mapping, uint64_t addr);
 void memory_begin(MemorySpace *space);
 void memory_commit(MemorySpace *space);
 
-/* Called, with the machine lock, after the view has changed: vCPUs must drop cached translations. */
+/*
+ * Called, with the machine lock, after the view has changed: vCPUs must drop cached translations.
+ */
 typedef void MemoryChangedFn(void *opaque);
 void memory_add_listener(MemorySpace *space, MemoryChangedFn *fn, void *opaque);
 
@@ -94,15 +100,17 @@ MemoryPage memory_resolve_page(MemorySpace *space, uint64_t addr);
 /* --- Access ------------------------------------------------------------- */
 
 /*
- * Reads or writes guest physical memory, RAM and devices alike (devices need the machine lock, which
- * is taken if missing). Unassigned: reads give all ones, writes are dropped, false is returned.
- * Writes honour page marks. Single accesses of 1, 2, 4, 8 bytes to RAM are atomic.
+ * Reads or writes guest physical memory, RAM and devices alike (devices need the machine lock,
+ * which is taken if missing). Unassigned: reads give all ones, writes are dropped, false is
+ * returned. Writes honour page marks. Single accesses of 1, 2, 4, 8 bytes to RAM are atomic.
  */
 bool memory_read(MemorySpace *space, uint64_t addr, void *buffer, uint64_t size);
 bool memory_write(MemorySpace *space, uint64_t addr, const void *buffer, uint64_t size);
 uint64_t memory_load(MemorySpace *space, uint64_t addr, unsigned size);
 void memory_store(MemorySpace *space, uint64_t addr, uint64_t value, unsigned size);
-/* Host address of @addr if at least @size bytes from there are plain RAM in one block, else NULL. */
+/*
+ * Host address of @addr if at least @size bytes from there are plain RAM in one block, else NULL.
+ */
 void *memory_ram_pointer(MemorySpace *space, uint64_t addr, uint64_t size);
 
 /* --- Page marks --------------------------------------------------------- */
@@ -115,7 +123,8 @@ void ram_page_mark(RamBlock *block, uint64_t offset, uint8_t marks);
 void ram_page_unmark(RamBlock *block, uint64_t offset, uint8_t marks);
 static inline uint8_t ram_page_marks(const RamBlock *block, uint64_t offset)
 {
-    return atomic_load_explicit(&block->page_marks[offset >> GUEST_PAGE_BITS], memory_order_acquire);
+    return atomic_load_explicit(&block->page_marks[offset >> GUEST_PAGE_BITS],
+                                memory_order_acquire);
 }
 /* To be called after @size bytes at @offset (not crossing a page) were written past the marks. */
 void ram_written(MemorySpace *space, RamBlock *block, uint64_t offset, uint64_t size);

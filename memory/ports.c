@@ -87,7 +87,10 @@ static PortMapping *port_find(PortSpace *space, uint32_t port)
     return port < PORT_COUNT ? space->table[port] : NULL;
 }
 
-/* The size of the next piece of an access at @port: whole if one mapping has all of it, else a byte. */
+/*
+ * The size of the next piece of an access at @port: whole if one mapping has all of it, else a
+ * byte.
+ */
 static unsigned port_step(const PortMapping *mapping, uint32_t port, unsigned size)
 {
     return mapping && port + size <= mapping->end ? size : 1;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* RAM blocks: guest memory in memfds, so that other processes can be given it, and its page marks. */
+/*
+ * RAM blocks: guest memory in memfds, so that other processes can be given it, and its page marks.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <sys/mman.h>

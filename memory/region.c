@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Calls a device's read and write callbacks with sizes that they take, and never a second time while
- * the device is already being called: a device whose DMA is aimed at its own registers would find
- * its state half changed.
+ * Calls a device's read and write callbacks with sizes that they take, and never a second time
+ * while the device is already being called: a device whose DMA is aimed at its own registers would
+ * find its state half changed.
  */
 #include "memory/internal.h"
 #include "util/log.h"
@@ -63,7 +63,9 @@ static unsigned region_min(DeviceRegion region)
     return region.ops->min_size ? region.ops->min_size : 1;
 }
 
-/* One callback: a part narrower than the region's least size reads the whole and takes its lanes. */
+/*
+ * One callback: a part narrower than the region's least size reads the whole and takes its lanes.
+ */
 static uint64_t read_part(DeviceRegion region, uint64_t offset, unsigned width)
 {
     unsigned min = region_min(region);

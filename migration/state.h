@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * State tables: what of an object is saved, field by field, by name. The same table serves snapshot,
- * migration, and comparison in tests.
+ * State tables: what of an object is saved, field by field, by name. The same table serves
+ * snapshot, migration, and comparison in tests.
  */
 #ifndef MIGRATION_STATE_H
 #define MIGRATION_STATE_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A bump allocator: what one source of configuration says is allocated together and freed together. */
+/* A bump allocator: what one source of configuration says is allocated and freed together. */
 #ifndef QEMU_CONFIG_ARENA_H
 #define QEMU_CONFIG_ARENA_H
 

@@ -73,7 +73,7 @@ static const OptKey *bool_key(const GroupInfo *info, const char *name)
     return key && key->type == OPT_BOOL ? key : NULL;
 }
 
-/* A word without '=': "server" is server=on, "nowait" wait=off, as QEMU reads it, with its warning. */
+/* A word without '=': "server" is server=on, "nowait" wait=off, as in QEMU, with its warning. */
 static bool add_bare_word(Reader *reader, const char *word, const Origin *origin)
 {
     StanzaBuilder *builder = &reader->builder;
@@ -81,7 +81,8 @@ static bool add_bare_word(Reader *reader, const char *word, const Origin *origin
     if ((info->flags & OPT_PLUS_MINUS) && (*word == '+' || *word == '-') && word[1]) {
         return builder_add(builder, word + 1, *word == '+' ? "on" : "off", origin, origin);
     }
-    bool negated = g_str_has_prefix(word, "no") && !bool_key(info, word) && bool_key(info, word + 2);
+    bool negated =
+        g_str_has_prefix(word, "no") && !bool_key(info, word) && bool_key(info, word + 2);
     const char *key = negated ? word + 2 : word;
     const char *value = negated ? "off" : "on";
     if (!bool_key(info, key) && !(info->flags & OPT_OPEN_KEYS)) {

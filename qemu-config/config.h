@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The configuration: groups of key=value, each value with its origin, gathered in layers from files,
- * the command line and QMP. This room knows options only through schema rows; it names no device.
+ * The configuration: groups of key=value, each value with its origin, gathered in layers from
+ * files, the command line and QMP. This room knows options only through schema rows; it names no
+ * device.
  *
  * A run goes: config_new, config_parse_command_line, config_load_layers, config_help,
  * config_select_machine, (subsystems add default groups), config_settle, config_validate, then
@@ -44,7 +45,7 @@ struct ConfigGroup {
     const Origin *origin;    /* where the group was first opened */
     ConfigLayer layer;       /* of the last contribution */
     ConfigLayer first_layer; /* where the group was first opened */
-    ConfigGroup *shadows;    /* OPT_REPLACE: the group of the same id that this one hides, or NULL */
+    ConfigGroup *shadows; /* OPT_REPLACE: the group of the same id that this one hides, or NULL */
     bool broken;             /* a mistake in it was reported: validate functions are not called */
     bool drops, defined;     /* for -writeconfig: begins with [-GROUP], has a definition */
 };
@@ -61,7 +62,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Config, config_free)
  * Every mistake goes to @diag; false if there was one. Touches nothing on the host.
  */
 bool config_parse_command_line(Config *config, int argc, char **argv, Diag *diag);
-/* Loads the hardware description and, unless -nodefconfig, the user layer; then merges all layers. */
+/* Loads the hardware description and, unless -nodefconfig, the user layer; then merges all. */
 bool config_load_layers(Config *config, Diag *diag);
 /* Reads one more file into @layer ("-" is standard input). Call config_load_layers afterwards. */
 bool config_load_file(Config *config, const char *path, ConfigLayer layer, Diag *diag);
@@ -74,10 +75,10 @@ bool config_load_text(Config *config, const char *name, const char *text, size_t
 /* The [machine-type] headers known (later layers first shadow earlier), of ConfigGroup*, sorted. */
 GPtrArray *config_machine_types(const Config *config);
 /*
- * Puts the groups of a machine type under those of the user: the chain of base_machine first. A name
- * with a '/' or ending in ".conf" is a path. Returns the header, with what it inherits, or NULL
- * after a diagnostic at @origin that lists the nearest names and the files searched. Mistakes in
- * merging (a drop that finds nothing) are reported too, and leave the header valid: look at
+ * Puts the groups of a machine type under those of the user: the chain of base_machine first. A
+ * name with a '/' or ending in ".conf" is a path. Returns the header, with what it inherits, or
+ * NULL after a diagnostic at @origin that lists the nearest names and the files searched. Mistakes
+ * in merging (a drop that finds nothing) are reported too, and leave the header valid: look at
  * diag_errors().
  */
 const ConfigGroup *config_select_machine(Config *config, const char *name_or_path,
@@ -112,7 +113,7 @@ GPtrArray *config_groups(const Config *config, const char *type);
 GPtrArray *config_all_groups(const Config *config);
 /* The group of @type with @id (NULL: the first unnamed one), or NULL. */
 ConfigGroup *config_find(const Config *config, const char *type, const char *id);
-/* Value text of @key in the unnamed group of @type, or NULL: config_get(config, "system", "kernel"). */
+/* Text of @key in the unnamed group of @type, or NULL: config_get(c, "system", "kernel"). */
 const char *config_get(const Config *config, const char *type, const char *key);
 /* True if the unnamed group of @type has @key and it is on: config_is_on(c, "system", "check"). */
 bool config_is_on(const Config *config, const char *type, const char *key);
@@ -151,8 +152,8 @@ char *config_explain(const Config *config);
 /* What the user configured, without the hardware description; g_free(). */
 char *config_write(const Config *config);
 /*
- * Text for -h, -help TOPIC, --version, -readconfig help, -device help…, or NULL if no help was asked
- * for; g_free(). With an unknown topic, a diagnostic and NULL.
+ * Text for -h, -help TOPIC, --version, -readconfig help, -device help…, or NULL if no help was
+ * asked for; g_free(). With an unknown topic, a diagnostic and NULL.
  */
 char *config_help(const Config *config, Diag *diag);
 

@@ -79,7 +79,7 @@ static size_t utf8_back(const char *text, size_t at)
     return at;
 }
 
-/* The line and, under it, a caret for @length bytes at @column; a long line is cut round the caret. */
+/* The line and, under it, a caret for @length bytes at @column; a long line is cut round it. */
 static void append_excerpt(GString *out, const char *line, size_t size, size_t column,
                            size_t length)
 {

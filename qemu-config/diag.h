@@ -50,7 +50,7 @@ void diag_gerror(Diag *diag, const Origin *origin, GError *error);
 
 /* Errors reported so far. */
 unsigned diag_errors(const Diag *diag);
-/* Everything reported and not yet taken, ready to print, and forgets the text; free with g_free(). */
+/* Everything reported and not yet taken, ready to print, and forgets the text; g_free(). */
 char *diag_take_text(Diag *diag);
 /* Prints everything reported and not yet printed, in order. */
 void diag_print(Diag *diag, FILE *stream);

@@ -6,272 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "qemu-config/internal.h"
-
-#define DEFINE_GROUP "define"
-
-/* What a file and the files it includes share. */
-typedef struct {
-    Config *config;
-    Diag *diag;
-    GHashTable *vars;         /* name to value */
-    MachineType *type;        /* groups belong to it, or NULL */
-    ConfigSource *type_source; /* the file whose header (or whose being a machine file) opened it */
-    MachineType *implicit;    /* stands for a machine file without header */
-} ParseContext;
-
-typedef enum {
-    SECTION_NONE,   /* before the first header */
-    SECTION_GROUP,
-    SECTION_DEFINE,
-    SECTION_BAD,    /* after a header that was a mistake: keys are passed over */
-} Section;
-
-typedef struct {
-    ParseContext *context;
-    ConfigSource *source;
-    const char *p, *end;
-    Section section;
-    StanzaBuilder builder;
-    GHashTable *seen; /* "scope|group|id" to Origin* */
-} Parser;
-
-static size_t offset_of(const Parser *parser, const char *at)
-{
-    return at - parser->source->text;
-}
-
-static const Origin *origin_of(Parser *parser, const char *from, const char *to)
-{
-    return source_origin(parser->source, offset_of(parser, from), MAX(to - from, 1));
-}
-
-static Diag *diag_of(const Parser *parser)
-{
-    return parser->context->diag;
-}
-
-static bool at_line_end(const Parser *parser)
-{
-    return parser->p == parser->end || *parser->p == '\n';
-}
-
-static void skip_blanks(Parser *parser)
-{
-    while (parser->p < parser->end && strchr(" \t\r", *parser->p) && *parser->p) {
-        parser->p++;
-    }
-}
-
-static void skip_line(Parser *parser)
-{
-    const char *newline = memchr(parser->p, '\n', parser->end - parser->p);
-    parser->p = newline ? newline + 1 : parser->end;
-}
-
-/* Nothing but blanks and a comment may follow; complains otherwise. */
-static bool expect_line_end(Parser *parser)
-{
-    skip_blanks(parser);
-    if (at_line_end(parser) || *parser->p == '#') {
-        skip_line(parser);
-        return true;
-    }
-    const char *start = parser->p;
-    const char *newline = memchr(start, '\n', parser->end - start);
-    const Origin *origin = origin_of(parser, start, newline ? newline : parser->end);
-    diag_error(diag_of(parser), origin, "text after the end of the statement");
-    skip_line(parser);
-    return false;
-}
-
-/* ---- Strings ---- */
-
-static const char *lookup_variable(const Parser *parser, const char *name)
-{
-    const char *value = g_hash_table_lookup(parser->context->config->defines, name);
-    if (value) {
-        return value;
-    }
-    if (!strcmp(name, "confdir")) {
-        return parser->source->dir;
-    }
-    return g_hash_table_lookup(parser->context->vars, name);
-}
-
-static void suggest_variable(const Parser *parser, const char *name)
-{
-    g_autoptr(GPtrArray) names = g_ptr_array_new();
-    GHashTableIter iter;
-    gpointer key;
-    g_ptr_array_add(names, "confdir");
-    g_hash_table_iter_init(&iter, parser->context->vars);
-    while (g_hash_table_iter_next(&iter, &key, NULL)) {
-        g_ptr_array_add(names, key);
-    }
-    g_ptr_array_add(names, NULL);
-    const char *nearest = diag_nearest(name, (const char *const *)names->pdata);
-    diag_note(diag_of(parser), NULL, "define it in [" DEFINE_GROUP "] or with -define %s=VALUE",
-              name);
-    if (nearest) {
-        diag_note(diag_of(parser), NULL, "did you mean '${%s}'?", nearest);
-    }
-}
-
-/* At "${": appends the value of the variable. */
-static bool expand_variable(Parser *parser, GString *out)
-{
-    const char *start = parser->p;
-    const char *stop = start + 2;
-    while (stop < parser->end && (g_ascii_isalnum(*stop) || strchr("_-.", *stop)) && *stop) {
-        stop++;
-    }
-    if (stop == parser->end || *stop != '}' || stop == start + 2) {
-        diag_error(diag_of(parser), origin_of(parser, start, stop),
-                   "'${' begins a variable: ${NAME}; write \\${ for the characters");
-        return false;
-    }
-    g_autofree char *name = g_strndup(start + 2, stop - start - 2);
-    const char *value = lookup_variable(parser, name);
-    if (!value) {
-        diag_error(diag_of(parser), origin_of(parser, start, stop + 1),
-                   "variable '%s' is not defined", name);
-        suggest_variable(parser, name);
-        return false;
-    }
-    Config *config = parser->context->config;
-    config->total_size += strlen(value);
-    if (config->total_size > MAX_TOTAL_SIZE) {
-        diag_error(diag_of(parser), origin_of(parser, start, stop + 1),
-                   "variables expand to too much text");
-        return false;
-    }
-    g_string_append(out, value);
-    parser->p = stop + 1;
-    return true;
-}
-
-/* At a backslash inside a string. */
-static bool unescape(Parser *parser, GString *out)
-{
-    static const char from[] = "\"\\nt$", to[] = "\"\\\n\t$";
-    const char *at = parser->p + 1 < parser->end && parser->p[1] ? strchr(from, parser->p[1]) : NULL;
-    if (!at) {
-        const char *stop = MIN(parser->p + 2, parser->end);
-        diag_error(diag_of(parser), origin_of(parser, parser->p, stop), "unknown escape");
-        diag_note(diag_of(parser), NULL, "accepted: \\\" \\\\ \\n \\t \\$");
-        return false;
-    }
-    g_string_append_c(out, to[at - from]);
-    parser->p += 2;
-    return true;
-}
-
-/* One quoted string up to its closing quote. */
-static bool lex_segment(Parser *parser, GString *out)
-{
-    const char *start = parser->p++;
-    while (parser->p < parser->end && *parser->p != '"') {
-        unsigned char c = *parser->p;
-        bool good = true;
-        if (c == '\n' || (c == '\r' && parser->p + 1 < parser->end && parser->p[1] == '\n')) {
-            break;
-        } else if (c == '\\') {
-            good = unescape(parser, out);
-        } else if (c == '$' && parser->p + 1 < parser->end && parser->p[1] == '{') {
-            good = expand_variable(parser, out);
-        } else if (c < 0x20 && c != '\t') {
-            diag_error(diag_of(parser), origin_of(parser, parser->p, parser->p + 1),
-                       "control character 0x%02x in a string", c);
-            good = false;
-        } else {
-            g_string_append_c(out, c);
-            parser->p++;
-        }
-        if (!good) {
-            return false;
-        }
-    }
-    if (parser->p == parser->end || *parser->p != '"') {
-        diag_error(diag_of(parser), origin_of(parser, start, parser->p),
-                   "the string does not end on its line");
-        diag_note(diag_of(parser), NULL,
-                  "a long value goes on with a further quoted string on the next line");
-        return false;
-    }
-    parser->p++;
-    return true;
-}
-
-/* True, and the cursor at the quote, if the next line goes on with a quoted string. */
-static bool string_goes_on(Parser *parser)
-{
-    Parser ahead = *parser;
-    skip_blanks(&ahead);
-    if (!at_line_end(&ahead) && *ahead.p != '#') {
-        return false;
-    }
-    skip_line(&ahead);
-    skip_blanks(&ahead);
-    if (ahead.p == ahead.end || *ahead.p != '"') {
-        return false;
-    }
-    parser->p = ahead.p;
-    return true;
-}
-
-static char *lex_string(Parser *parser, const Origin **origin)
-{
-    g_autoptr(GString) text = g_string_sized_new(64);
-    const char *start = parser->p;
-    bool good = lex_segment(parser, text);
-    *origin = origin_of(parser, start, parser->p);
-    while (good && string_goes_on(parser)) {
-        good = lex_segment(parser, text);
-    }
-    return good ? arena_strndup(&parser->source->arena, text->str, text->len) : NULL;
-}
-
-/* A number, size, or on/off: what needs no quotes. */
-static char *lex_bare(Parser *parser, const Origin **origin)
-{
-    const char *start = parser->p;
-    while (parser->p < parser->end && *parser->p && !strchr(" \t\r\n#\"=[]", *parser->p)) {
-        parser->p++;
-    }
-    *origin = origin_of(parser, start, parser->p);
-    if (parser->p == start) {
-        diag_error(diag_of(parser), *origin, "a value is missing");
-        return NULL;
-    }
-    char *text = arena_strndup(&parser->source->arena, start, parser->p - start);
-    bool on;
-    bool number = g_ascii_isdigit(*text) || (strchr("+-", *text) && g_ascii_isdigit(text[1]));
-    if (!number && !opt_parse_bool(text, &on)) {
-        diag_error(diag_of(parser), *origin, "text needs quotes: \"%.64s\"", text);
-        diag_note(diag_of(parser), NULL, "numbers, sizes, on and off need none");
-        return NULL;
-    }
-    return text;
-}
-
-static char *lex_value(Parser *parser, const Origin **origin)
-{
-    return parser->p < parser->end && *parser->p == '"' ? lex_string(parser, origin)
-                                                        : lex_bare(parser, origin);
-}
-
-/* A run of characters that names of groups and keys are made of. */
-static char *lex_word(Parser *parser, const Origin **origin)
-{
-    const char *start = parser->p;
-    while (parser->p < parser->end && *parser->p && !strchr(" \t\r\n#\"=[]", *parser->p)) {
-        parser->p++;
-    }
-    *origin = origin_of(parser, start, parser->p);
-    return parser->p == start ? NULL
-                              : arena_strndup(&parser->source->arena, start, parser->p - start);
-}
+#include "qemu-config/file-lex.h"
 
 /* ---- Groups ---- */
 
@@ -287,8 +22,8 @@ static bool note_seen(Parser *parser, const Stanza *stanza)
     const Origin *first = g_hash_table_lookup(parser->seen, key);
     first = first ? first : stanza->remove ? g_hash_table_lookup(parser->seen, drop) : NULL;
     if (first) {
-        diag_error(diag_of(parser), stanza->origin, "this group stands in the file twice");
-        diag_note(diag_of(parser), first, "first here");
+        diag_error(parser_diag(parser), stanza->origin, "this group stands in the file twice");
+        diag_note(parser_diag(parser), first, "first here");
         return false;
     }
     g_hash_table_insert(parser->seen, g_strdup(stanza->remove ? drop : key),
@@ -372,8 +107,8 @@ static bool open_group(Parser *parser, const char *name, const Origin *name_orig
 {
     const GroupInfo *info = schema_group_info(name);
     if (!info) {
-        diag_error(diag_of(parser), name_origin, "unknown group [%s]", name);
-        diag_suggest(diag_of(parser), name, schema_group_names());
+        diag_error(parser_diag(parser), name_origin, "unknown group [%s]", name);
+        diag_suggest(parser_diag(parser), name, schema_group_names());
         return false;
     }
     builder_open(&parser->builder, info->first, name_origin);
@@ -386,10 +121,10 @@ static bool open_define(Parser *parser, const Origin *origin, bool remove)
 {
     const Origin *first = g_hash_table_lookup(parser->seen, DEFINE_GROUP);
     if (first || remove) {
-        diag_error(diag_of(parser), origin, remove ? "[" DEFINE_GROUP "] cannot be dropped"
+        diag_error(parser_diag(parser), origin, remove ? "[" DEFINE_GROUP "] cannot be dropped"
                                                    : "this group stands in the file twice");
         if (first) {
-            diag_note(diag_of(parser), first, "first here");
+            diag_note(parser_diag(parser), first, "first here");
         }
         return false;
     }
@@ -403,23 +138,23 @@ static bool open_define(Parser *parser, const Origin *origin, bool remove)
 static bool parse_header_tail(Parser *parser)
 {
     const Origin *origin;
-    skip_blanks(parser);
+    parser_skip_blanks(parser);
     if (parser->p < parser->end && *parser->p == '"') {
         const char *id = lex_string(parser, &origin);
         bool define = parser->section == SECTION_DEFINE;
         if (define) {
-            diag_error(diag_of(parser), origin, "[" DEFINE_GROUP "] takes no name");
+            diag_error(parser_diag(parser), origin, "[" DEFINE_GROUP "] takes no name");
         }
-        if (!id || define || !id_check(parser->builder.info, id, origin, diag_of(parser))) {
+        if (!id || define || !id_check(parser->builder.info, id, origin, parser_diag(parser))) {
             return false;
         }
         parser->builder.id = id;
         parser->builder.id_origin = origin;
-        skip_blanks(parser);
+        parser_skip_blanks(parser);
     }
     if (parser->p == parser->end || *parser->p != ']') {
-        origin = origin_of(parser, parser->p, parser->p + 1);
-        diag_error(diag_of(parser), origin, "']' is missing: [GROUP] or [GROUP \"NAME\"]");
+        origin = parser_origin(parser, parser->p, parser->p + 1);
+        diag_error(parser_diag(parser), origin, "']' is missing: [GROUP] or [GROUP \"NAME\"]");
         return false;
     }
     parser->p++;
@@ -430,14 +165,14 @@ static void parse_header(Parser *parser)
 {
     const char *start = parser->p++;
     close_group(parser);
-    skip_blanks(parser);
+    parser_skip_blanks(parser);
     bool remove = parser->p < parser->end && *parser->p == '-';
     parser->p += remove;
     const Origin *name_origin;
     const char *name = lex_word(parser, &name_origin);
     bool good = name != NULL;
     if (!name) {
-        diag_error(diag_of(parser), name_origin, "the name of a group is missing");
+        diag_error(parser_diag(parser), name_origin, "the name of a group is missing");
     } else if (!strcmp(name, DEFINE_GROUP)) {
         good = open_define(parser, name_origin, remove);
     } else {
@@ -446,22 +181,22 @@ static void parse_header(Parser *parser)
     good = good && parse_header_tail(parser);
     if (!good) {
         parser->section = SECTION_BAD;
-        skip_line(parser);
+        parser_skip_line(parser);
         return;
     }
-    parser->builder.origin = origin_of(parser, start, parser->p);
+    parser->builder.origin = parser_origin(parser, start, parser->p);
     if (remove && !parser->builder.id && !(parser->builder.info->flags & OPT_MERGE)) {
-        diag_error(diag_of(parser), parser->builder.origin, "which [%s] is to be dropped?",
+        diag_error(parser_diag(parser), parser->builder.origin, "which [%s] is to be dropped?",
                    parser->builder.info->name);
         parser->section = SECTION_BAD;
     }
-    expect_line_end(parser);
+    parser_expect_line_end(parser);
 }
 
 static void add_variable(Parser *parser, const char *key, const char *value, const Origin *origin)
 {
     if (g_hash_table_contains(parser->builder.seen, key) || !strcmp(key, "confdir")) {
-        diag_error(diag_of(parser), origin, "variable '%s' is %s", key,
+        diag_error(parser_diag(parser), origin, "variable '%s' is %s", key,
                    strcmp(key, "confdir") ? "defined twice" : "always the directory of the file");
         return;
     }
@@ -474,20 +209,20 @@ static void add_key(Parser *parser, const char *key, const char *value, const Or
 {
     switch (parser->section) {
     case SECTION_NONE:
-        diag_error(diag_of(parser), key_origin, "'%s' stands before the first [GROUP]", key);
+        diag_error(parser_diag(parser), key_origin, "'%s' stands before the first [GROUP]", key);
         parser->section = SECTION_BAD;
         break;
     case SECTION_DEFINE:
         if (value) {
             add_variable(parser, key, value, key_origin);
         } else {
-            diag_error(diag_of(parser), key_origin, "a variable cannot be dropped");
+            diag_error(parser_diag(parser), key_origin, "a variable cannot be dropped");
         }
         break;
     case SECTION_GROUP:
         if (parser->builder.remove) {
-            diag_error(diag_of(parser), key_origin, "a dropped group has no keys");
-            diag_note(diag_of(parser), NULL,
+            diag_error(parser_diag(parser), key_origin, "a dropped group has no keys");
+            diag_note(parser_diag(parser), NULL,
                       "to replace a group, drop it and define it again below");
         } else {
             builder_add(&parser->builder, key, value, key_origin, origin);
@@ -505,9 +240,9 @@ static void parse_drop(Parser *parser)
     parser->p++;
     const char *key = lex_word(parser, &origin);
     if (!key) {
-        diag_error(diag_of(parser), origin, "the name of a key is missing behind '-'");
-        skip_line(parser);
-    } else if (expect_line_end(parser)) {
+        diag_error(parser_diag(parser), origin, "the name of a key is missing behind '-'");
+        parser_skip_line(parser);
+    } else if (parser_expect_line_end(parser)) {
         add_key(parser, key, NULL, origin, origin);
     }
 }
@@ -519,7 +254,7 @@ static bool include_is_cycle(Parser *parser, const char *path, const Origin *ori
     for (const ConfigSource *at = parser->source; at; at = at->included ? at->included->source
                                                                        : NULL) {
         if (!g_strcmp0(at->path, path)) {
-            diag_error(diag_of(parser), origin, "the file includes itself");
+            diag_error(parser_diag(parser), origin, "the file includes itself");
             return true;
         }
     }
@@ -562,8 +297,8 @@ static void parse_include(Parser *parser)
     const Origin *origin;
     const char *name = lex_string(parser, &origin);
     if (!name) {
-        skip_line(parser);
-    } else if (expect_line_end(parser)) {
+        parser_skip_line(parser);
+    } else if (parser_expect_line_end(parser)) {
         close_group(parser);
         include_file(parser, name, origin);
     }
@@ -574,36 +309,36 @@ static void parse_assignment(Parser *parser)
     const Origin *key_origin, *origin;
     const char *key = lex_word(parser, &key_origin);
     if (!key) {
-        diag_error(diag_of(parser), key_origin, "expected [GROUP], key = value or include");
-        skip_line(parser);
+        diag_error(parser_diag(parser), key_origin, "expected [GROUP], key = value or include");
+        parser_skip_line(parser);
         return;
     }
-    skip_blanks(parser);
+    parser_skip_blanks(parser);
     if (!strcmp(key, "include") && parser->p < parser->end && *parser->p == '"') {
         parse_include(parser);
         return;
     }
     if (parser->p == parser->end || *parser->p != '=') {
-        diag_error(diag_of(parser), key_origin, "'=' is missing behind '%s'", key);
-        skip_line(parser);
+        diag_error(parser_diag(parser), key_origin, "'=' is missing behind '%s'", key);
+        parser_skip_line(parser);
         return;
     }
     parser->p++;
-    skip_blanks(parser);
+    parser_skip_blanks(parser);
     const char *value = lex_value(parser, &origin);
     if (!value) {
         parser->builder.broken = true;
-        skip_line(parser);
-    } else if (expect_line_end(parser)) {
+        parser_skip_line(parser);
+    } else if (parser_expect_line_end(parser)) {
         add_key(parser, key, value, key_origin, origin);
     }
 }
 
 static void parse_line(Parser *parser)
 {
-    skip_blanks(parser);
-    if (at_line_end(parser) || *parser->p == '#') {
-        skip_line(parser);
+    parser_skip_blanks(parser);
+    if (parser_at_line_end(parser) || *parser->p == '#') {
+        parser_skip_line(parser);
     } else if (*parser->p == '[') {
         parse_header(parser);
     } else if (*parser->p == '-') {

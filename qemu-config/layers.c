@@ -107,7 +107,7 @@ static char *shown_path(const char *path)
     if (length > 1 && !strncmp(path, cwd, length) && path[length] == '/') {
         return g_strdup(path + length + 1);
     }
-    return g_strdup(path);
+    return g_strdup(g_str_has_prefix(path, "./") ? path + 2 : path);
 }
 
 static bool within_bounds(Config *config, const char *path, size_t size, GError **error)
@@ -237,7 +237,7 @@ static bool is_directory(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* Installed: ../share/tessera beside the executable. From the build tree: the source's sysconfigs. */
+/* Installed: ../share/tessera beside the executable. From the build tree: sysconfigs/. */
 static char *standard_data_dir(void)
 {
     g_autofree char *exe = g_file_read_link("/proc/self/exe", NULL);

@@ -133,7 +133,7 @@ void group_put(ConfigGroup *group, const Entry *entry)
     }
 }
 
-/* True if the hardware description (the machine type included) says @key (NULL: anything) of the group. */
+/* True if hardware description or machine type say @key (NULL: anything) of the group. */
 static bool hardware_has(const Config *config, const Stanza *stanza, const char *key)
 {
     g_autoptr(GPtrArray) machine = config_machine_stanzas(config);

@@ -6,7 +6,7 @@
 
 #define NEAREST_MAX 64
 
-/* Optimal string alignment distance: insertions, deletions, changes, swaps of neighbours; no case. */
+/* Optimal string alignment distance: insertions, deletions, changes, swaps; case is ignored. */
 static unsigned edit_distance(const char *a, const char *b, unsigned limit)
 {
     size_t la = strlen(a), lb = strlen(b);

@@ -39,24 +39,25 @@ typedef struct OptKey {
 } OptKey;
 
 enum {
-    OPT_MERGE = 1u << 0,     /* repeated options add to one unnamed group (-machine, -smp, -m) */
-    OPT_OPEN_KEYS = 1u << 1, /* keys are checked later against another table (-device, -global) */
-    OPT_NEED_ID = 1u << 2,   /* groups must have an id (-chardev, -netdev) */
-    OPT_FLAG = 1u << 3,      /* the option takes no argument: sets implied_key to "on" */
-    OPT_FILE_ONLY = 1u << 4, /* exists in files alone (cpudef, machine-type) */
-    OPT_ACTION = 1u << 5,    /* steers this run only: not written by -explain and -writeconfig */
-    OPT_RAW = 1u << 6,       /* the whole argument is the value of implied_key: -kernel, -serial */
+    OPT_MERGE = 1u << 0,      /* repeated options add to one unnamed group (-machine, -smp, -m) */
+    OPT_OPEN_KEYS = 1u << 1,  /* keys are checked later against another table (-device, -global) */
+    OPT_NEED_ID = 1u << 2,    /* groups must have an id (-chardev, -netdev) */
+    OPT_FLAG = 1u << 3,       /* the option takes no argument: sets implied_key to "on" */
+    OPT_FILE_ONLY = 1u << 4,  /* exists in files alone (cpudef, machine-type) */
+    OPT_ACTION = 1u << 5,     /* steers this run only: not written by -explain and -writeconfig */
+    OPT_RAW = 1u << 6,        /* the whole argument is the value of implied_key: -kernel, -serial */
     OPT_PLUS_MINUS = 1u << 7, /* +key and -key are key=on and key=off (-cpu) */
-    OPT_SCOPE = 1u << 8,     /* groups that follow this one in its file belong to it (machine-type) */
-    OPT_REPLACE = 1u << 9,   /* the same id in a later layer replaces, with a warning (cpudef) */
-    OPT_TRIPLE = 1u << 10,   /* driver=, property=, value= stand for driver.property=value (-global) */
-    OPT_MAY_ARG = 1u << 11,  /* OPT_FLAG that takes an argument if one follows (-help) */
+    OPT_SCOPE = 1u << 8,      /* groups that follow it in its file belong to it (machine-type) */
+    OPT_REPLACE = 1u << 9,    /* the same id in a later layer replaces, with a warning (cpudef) */
+    OPT_TRIPLE = 1u << 10,    /* driver=, property=, value= are driver.property=value (-global) */
+    OPT_MAY_ARG = 1u << 11,   /* OPT_FLAG that takes an argument if one follows (-help) */
 };
 
 /*
- * OPT_SCOPE rows: this room reads the keys "base_machine" (inherit) and "alias" (further names, words).
- * Several rows may share one group, each with its own option and keys: [system] gathers every option
- * that is not a group of its own. Flags other than OPT_FLAG, OPT_RAW, OPT_ACTION must then agree.
+ * Several rows may share one group, each with its own option and keys: [system] gathers every
+ * option that is not a group of its own. Flags other than OPT_FLAG, OPT_RAW, OPT_ACTION must then
+ * agree. Of OPT_SCOPE rows this room reads the keys "base_machine" (what is inherited) and "alias"
+ * (further names).
  */
 typedef struct OptSchema {
     const char *group;           /* file section, e.g. "device", "smp-opts" */
@@ -80,8 +81,8 @@ typedef struct OptSchema {
     /* Checks a complete group beyond key types; may be NULL. */
     bool (*validate)(const ConfigGroup *group, Diag *diag);
     /*
-     * Answers "-option help" and "-option NAME,help" (@topic is NAME, or NULL) in a string to print,
-     * after all layers are loaded. NULL: the keys of this row are listed.
+     * Answers "-option help" and "-option NAME,help" (@topic is NAME, or NULL) in a string to
+     * print, after all layers are loaded. NULL: the keys of this row are listed.
      */
     char *(*list_help)(const Config *config, const char *topic);
 } OptSchema;
@@ -124,7 +125,7 @@ const OptKey *schema_find_key(const char *group, const char *name);
 /* "text", "on|off", "number", … for help and introspection. */
 const char *opt_type_name(OptType type);
 
-/* Text to value; false on malformed text or overflow. opt_parse_size() counts @unit for no suffix. */
+/* Text to value; false on malformed text or overflow. Without suffix a size counts @unit. */
 bool opt_parse_bool(const char *text, bool *out);
 bool opt_parse_int(const char *text, int64_t *out);
 bool opt_parse_uint(const char *text, uint64_t *out);

@@ -118,7 +118,7 @@ static const char *next_segment(const char *p, const char *end)
     return NULL;
 }
 
-/* Finds byte @offset of a quoted value that begins at @p; NULL where variables or escapes hide it. */
+/* Finds byte @offset of a quoted value that begins at @p; NULL where escapes hide it. */
 static const char *walk_quoted(const char *p, const char *end, size_t offset)
 {
     while (p && p < end && *p == '"') {

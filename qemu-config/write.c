@@ -29,7 +29,11 @@ static void append_quoted(GString *out, const char *text)
             g_string_append(out, p[1] == '{' ? "\\$" : "$");
             break;
         default:
-            g_string_append_c(out, *p);
+            if ((unsigned char)*p < 0x20) {
+                g_string_append_printf(out, "\\x%02x", *p);
+            } else {
+                g_string_append_c(out, *p);
+            }
         }
     }
     g_string_append_c(out, '"');

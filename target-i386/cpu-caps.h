@@ -15,7 +15,7 @@ typedef struct X86CpuCaps {
     uint8_t host_phys_bits;
 } X86CpuCaps;
 
-/* The features of our own CPU on this host: instructions run by the host's own form need its bit. */
+/* The features of our own CPU here: instructions run by the host's own form need its bit. */
 void x86_cpu_caps_tcg(X86CpuCaps *caps);
 
 #endif

@@ -21,7 +21,7 @@ static bool has_alias(const ConfigGroup *group, const char *name)
     return false;
 }
 
-/* The group that @group stands for when @user names it: a model that shadows one may build on it. */
+/* What @group stands for when @user names it: a model that shadows one may build on it. */
 static const ConfigGroup *below(const ConfigGroup *group, const ConfigGroup *user)
 {
     for (const ConfigGroup *g = group; g && user; g = g->shadows) {

@@ -7,8 +7,8 @@
 
 /*
  * Applies every key of @group but base_cpudef to @model: scalars, then features, add_features,
- * remove_features, then single features and bit templates. Features that the group turns on are also
- * set in @asked (FEATURE_WORD_COUNT words) unless that is NULL. False after diagnostics.
+ * remove_features, then single features and bit templates. Features that the group turns on are
+ * also set in @asked (FEATURE_WORD_COUNT words) unless that is NULL. False after diagnostics.
  */
 bool x86_model_apply_keys(X86CpuModel *model, const ConfigGroup *group, uint32_t *asked,
                           Diag *diag);
@@ -29,8 +29,8 @@ extern const X86BuiltinModel x86_builtin_models[];
 const X86BuiltinModel *x86_builtin_model_find(const char *name);
 
 /*
- * The [cpudef] called @name, by id or alias, or NULL. When @user itself answers to the name, what it
- * shadows is meant: a model may build on the shipped one of the same name.
+ * The [cpudef] called @name, by id or alias, or NULL. When @user itself answers to the name, what
+ * it shadows is meant: a model may build on the shipped one of the same name.
  */
 const ConfigGroup *x86_model_find_group(const Config *config, const char *name,
                                         const ConfigGroup *user);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What each key of a [cpudef] or [cpu] group does to a model. Their schema rows are in options.c. */
+/* What each key of a [cpudef] or [cpu] group does to a model. The schema is in options.c. */
 #include "target-i386/cpu-model-internal.h"
 
 #include <string.h>
@@ -291,8 +291,8 @@ static void report_unknown_key(const ConfigGroup *group, const ConfigValue *valu
         g_ptr_array_add(names, (char *)x86_feature_names[i]);
     }
     g_ptr_array_add(names, NULL);
-    diag_error(diag, value->key_origin, "'%s' is neither a CPU feature nor a key of [%s]", value->key,
-               group->schema->group);
+    diag_error(diag, value->key_origin, "'%s' is neither a CPU feature nor a key of [%s]",
+               value->key, group->schema->group);
     diag_suggest(diag, value->key, (const char *const *)names->pdata);
 }
 

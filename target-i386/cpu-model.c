@@ -88,7 +88,7 @@ static bool load_named(Resolution *r, const char *name, const ConfigGroup *user,
     return load_group(r, group);
 }
 
-/* Leaves that features live in exist (QEMU's min-level; SDM 2A CPUID: EAX of leaves 0, 7, 80000000H). */
+/* The leaves that features live in exist (SDM 2A CPUID: EAX of leaves 0, 7 and 80000000H). */
 static void raise_levels(X86CpuModel *model)
 {
     for (unsigned i = 0; i < FEATURE_WORD_COUNT; i++) {

@@ -72,8 +72,8 @@ const char *x86_cpu_model_alias_of(const Config *config, const char *name);
 /* The value that the model gives to feature MSR @index; false if it says nothing about it. */
 bool x86_cpu_model_msr(const X86CpuModel *model, uint32_t index, uint64_t *value);
 /*
- * Makes @cpu one of @model: features, address widths, APIC id (from vcpu.index), CPUID table and MSR
- * feature values. @model must outlive @cpu. False if the topology has no such CPU.
+ * Makes @cpu one of @model: features, address widths, APIC id (from vcpu.index), CPUID table and
+ * MSR feature values. @model must outlive @cpu. False if the topology has no such CPU.
  */
 bool x86_cpu_model_apply(const X86CpuModel *model, X86CPU *cpu, const X86Topology *topology,
                          GError **error);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "target-i386/cpuid.h"
 #include "target-i386/interp/cache.h"
 #include "target-i386/interp/thunk.h"
 #include "target-i386/mmu.h"
@@ -155,6 +156,7 @@ void cpu_free(X86CPU *cpu)
 {
     code_cache_free(cpu->code);
     thunk_arena_free(cpu->thunks);
+    x86_cpuid_table_free(cpu->cpuid);
     g_cond_clear(&cpu->vcpu.wake);
     g_aligned_free(cpu);
 }

@@ -35,7 +35,7 @@ typedef struct Builder {
 
 /* --- XSAVE components ----------------------------------------------------------- */
 
-/* The feature that brings a component, by its bit in XCR0 (SDM 1, 13.1); the sizes are xsave.c's. */
+/* The feature that brings a component, by its bit in XCR0 (SDM 1, 13.1); sizes are xsave.c's. */
 static const X86Feature component_features[XSAVE_COMPONENTS] = {
     [0] = X86_FEATURE_XSAVE,   [1] = X86_FEATURE_XSAVE,   [2] = X86_FEATURE_AVX,
     [5] = X86_FEATURE_AVX512F, [6] = X86_FEATURE_AVX512F, [7] = X86_FEATURE_AVX512F,
@@ -141,8 +141,8 @@ static void add_caches(Builder *b, uint32_t leaf, unsigned core_sharing, unsigne
 }
 
 /*
- * Descriptors for CPUs before leaf 4: 32K L1D (2CH), 32K L1I (30H), 2M L2 (7DH); later ones say "see
- * leaf 4" (FFH). SDM 2A table 3-12. AMD has neither leaf.
+ * Descriptors for CPUs before leaf 4: 32K L1D (2CH), 32K L1I (30H), 2M L2 (7DH); later ones say
+ * "see leaf 4" (FFH). SDM 2A table 3-12. AMD has neither leaf.
  */
 static void add_intel_caches(Builder *b)
 {
@@ -215,7 +215,7 @@ static void add_feature_leaves(Builder *b)
     add(b, 0x14, 0, 0, 0, word(b, FEATURE_WORD_14_0_ECX), 0);
 }
 
-/* Hypervisor leaves: the signature in EBX, ECX, EDX (Linux Documentation/virt/kvm/x86/cpuid.rst). */
+/* The signature is in EBX, ECX, EDX (Linux Documentation/virt/kvm/x86/cpuid.rst). */
 static void add_hypervisor(Builder *b)
 {
     const char *signature = b->model->signature;

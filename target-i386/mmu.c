@@ -571,6 +571,9 @@ uint64_t mmu_load_slow(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, un
     uint64_t gpa, value = 0;
 
     if (G_UNLIKELY(crosses_page(va, size))) {
+        if (access & ACCESS_WRITE) {
+            mmu_probe(cpu, view, va, size, ACCESS_WRITE);
+        }
         mmu_read(cpu, view, va, &value, size);
         return value;
     }

@@ -56,6 +56,11 @@ static inline TlbEntry *mmu_tlb_entry(X86CPU *cpu, MmuView view, uint64_t va)
     {                                                                                              \
         mmu_store##bits##_view(cpu, cpu->mmu_view, va, value, ACCESS_WRITE);                       \
     }                                                                                              \
+    /* The read of a read-modify-write: what keeps the write from happening is raised now. */      \
+    static inline uint##bits##_t mmu_modify##bits(X86CPU *cpu, uint64_t va)                        \
+    {                                                                                              \
+        return mmu_load##bits##_view(cpu, cpu->mmu_view, va, ACCESS_WRITE);                        \
+    }                                                                                              \
     /* Stack accesses: a non-canonical address is #SS(0). */                                       \
     static inline uint##bits##_t mmu_pop##bits(X86CPU *cpu, uint64_t va)                           \
     {                                                                                              \

@@ -58,7 +58,7 @@ static const OptSchema cpudef_schema = {
     .keys = cpudef_keys,
     .help = "a CPU model",
     .section = OPT_SECTION_MACHINE,
-    .example = "base_cpudef=Nehalem,add_features=avx xsave,cpuid_1_ecx=x1,msr_10a=0x1",
+    .example = "my-nehalem,base_cpudef=Nehalem,add_features=avx xsave,cpuid_1_ecx=x1,msr_10a=0x1",
 };
 OPTION_SCHEMA(cpudef_schema);
 

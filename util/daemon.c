@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The parent of a daemon waits on a pipe, so that its exit status tells whether the start went well. */
+/*
+ * The parent of a daemon waits on a pipe, so that its exit status tells whether the start went
+ * well.
+ */
 #include "util/daemon.h"
 
 #include <errno.h>

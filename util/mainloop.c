@@ -14,7 +14,9 @@ static struct {
     int status;
 } loop_state;
 
-/* GLib calls this with the loop's thread about to sleep (or, with timeout 0, to look at its fds). */
+/*
+ * GLib calls this with the loop's thread about to sleep (or, with timeout 0, to look at its fds).
+ */
 static gint loop_poll(GPollFD *fds, guint count, gint timeout)
 {
     bool held = machine_locked();

@@ -15,7 +15,10 @@
 
 #include "util/lock.h"
 
-/* Callbacks run before the loop gets a turn: a timer that re-arms itself in the past starves nobody. */
+/*
+ * Callbacks run before the loop gets a turn: a timer that re-arms itself in the past starves
+ * nobody.
+ */
 #define TIMERS_PER_DISPATCH 64
 #define NOT_ARMED INT64_MAX
 
@@ -37,7 +40,9 @@ struct Timer {
 /* Clocks are the process's, hence file scope. */
 static struct {
     TimerList lists[CLOCK_REAL + 1];
-    /* CLOCK_VM is host monotonic time less @offset, or @frozen. Seqlock: odd while being changed. */
+    /*
+     * CLOCK_VM is host monotonic time less @offset, or @frozen. Seqlock: odd while being changed.
+     */
     atomic_uint sequence;
     atomic_bool paused;
     _Atomic int64_t offset;

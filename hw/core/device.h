@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Devices: a const type descriptor (properties, bus, state table, reset, realize) and objects of it.
- * Introspection, -device help, hotplug, saved state and reset all read the same descriptor.
+ * Devices: a const type descriptor (properties, bus, state table, reset, realize) and objects of
+ * it. Introspection, -device help, hotplug, saved state and reset all read the same descriptor.
  */
 #ifndef HW_CORE_DEVICE_H
 #define HW_CORE_DEVICE_H
@@ -59,8 +59,8 @@ typedef struct Property {
 /* --- Types -------------------------------------------------------------- */
 
 /*
- * I/O ports that every device of a type takes, so that a wiring mistake is found in the plan, before
- * anything is realized. The device still maps them itself.
+ * I/O ports that every device of a type takes, so that a wiring mistake is found in the plan,
+ * before anything is realized. The device still maps them itself.
  */
 typedef struct PortClaim {
     const char *property; /* a number that is added to @port (iobase), or NULL: fixed */
@@ -74,7 +74,7 @@ struct DeviceType {
     const char *desc;         /* one line for -device help */
     const char *category;     /* "Input", "Network", "Misc": heading of -device help */
     const char *bus;          /* bus type it sits on: "isa", "pci", "system" */
-    size_t size;              /* of the object, which starts with a Device (or the bus's base object) */
+    size_t size;              /* of the object, which starts with a Device or the bus's base */
     const Property *properties;   /* ends with name == NULL; bus properties are added to them */
     const StateTable *state;      /* NULL: no state to save */
     void (*init)(Device *device); /* cannot fail: sets fields that realize and properties need */
@@ -107,7 +107,10 @@ struct BusType {
     const char *name;          /* "isa", "pci", "system" */
     size_t size;               /* of the bus object, which starts with a Bus */
     const Property *device_properties; /* properties every device on it has (addr, …) */
-    /* Checks and claims the device's place (slot, address) before realize; both origins in the error. */
+    /*
+     * Checks and claims the device's place (slot, address) before realize; both origins in the
+     * error.
+     */
     bool (*attach)(Bus *bus, Device *device, GError **error);
     void (*detach)(Bus *bus, Device *device);
     unsigned irq_count;        /* interrupts that the property "irq" of a device chooses from */
@@ -134,7 +137,9 @@ GQuark device_error_quark(void);
 char *property_accepts(const Property *property);
 /* True if @text is a value of @property; needs no device. A PROP_CHARDEV takes any id. */
 bool property_check(const Property *property, const char *text, GError **error);
-/* Reads a number (PROP_UINT*, PROP_INT32, PROP_SIZE, PROP_PCI_ADDR) that property_check() accepts. */
+/*
+ * Reads a number (PROP_UINT*, PROP_INT32, PROP_SIZE, PROP_PCI_ADDR) that property_check() accepts.
+ */
 int64_t property_number(const Property *property, const char *text);
 
 /* --- Life cycle (used by assembly, hotplug and tests) -------------------- */

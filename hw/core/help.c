@@ -49,7 +49,8 @@ static char *describe_type(const DeviceType *type)
     GString *text = g_string_new(NULL);
     const BusType *bus = bus_type_find(type->bus);
 
-    g_string_append_printf(text, "%s: %s, on a bus of type %s\n", type->name, type->desc, type->bus);
+    g_string_append_printf(text, "%s: %s, on a bus of type %s\n", type->name, type->desc,
+                           type->bus);
     if (type->not_for_users) {
         g_string_append_printf(text, "Not for -device: %s\n", type->not_for_users);
     }

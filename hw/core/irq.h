@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* An interrupt (or other one-bit) line: whoever drives it calls irq_set(), the receiver's handler runs. */
+/*
+ * An interrupt (or other one-bit) line: whoever drives it calls irq_set(), the receiver's handler
+ * runs.
+ */
 #ifndef HW_CORE_IRQ_H
 #define HW_CORE_IRQ_H
 

@@ -29,7 +29,8 @@ IrqLine *isa_irq(IsaDevice *device, unsigned irq, GError **error)
 {
     if (irq >= ISA_IRQ_COUNT) {
         g_set_error(error, DEVICE_ERROR, 0,
-                    "%s: the ISA bus has interrupts 0 to 15, not %u", device_name(&device->device), irq);
+                    "%s: the ISA bus has interrupts 0 to 15, not %u", device_name(&device->device),
+                    irq);
         return NULL;
     }
     return machine_gsi(device->device.machine, irq);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The ISA bus: devices on it sit at fixed ports and IRQs. It is provided by a PCI-to-ISA bridge, or by
- * "isa-bus-host" on machines that have nothing else.
+ * The ISA bus: devices on it sit at fixed ports and IRQs. It is provided by a PCI-to-ISA bridge, or
+ * by "isa-bus-host" on machines that have nothing else.
  */
 #ifndef HW_CORE_ISA_H
 #define HW_CORE_ISA_H
@@ -21,8 +21,8 @@ typedef struct IsaDevice {
 
 /*
  * Claims @count ports from @port for @device, which calls this from realize(). Messages name the
- * device by its id, or its type if it has none. False and @error if a port is taken; what was mapped
- * before is unmapped then, so that realize() can simply return.
+ * device by its id, or its type if it has none. False and @error if a port is taken; what was
+ * mapped before is unmapped then, so that realize() can simply return.
  */
 bool isa_port_map(IsaDevice *device, uint16_t port, unsigned count, const MemoryOps *ops,
                   void *opaque, GError **error);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Wires of the board: the global system interrupts and the named lines, each with many receivers. */
+/*
+ * Wires of the board: the global system interrupts and the named lines, each with many receivers.
+ */
 #include "hw/core/private.h"
 
 static void fan_out(void *opaque, int n, int level)

@@ -51,8 +51,8 @@ Machine *machine_new(const Config *config);
 /* Ends the vCPU threads and frees the devices, back to front. Machine lock held. */
 void machine_dismantle(Machine *machine);
 /*
- * Frees all but the vCPUs, which are their creator's: machine_dismantle(), free the vCPUs, then this
- * (it dismantles if that was not done).
+ * Frees all but the vCPUs, which are their creator's: machine_dismantle(), free the vCPUs, then
+ * this (it dismantles if that was not done).
  */
 void machine_free(Machine *machine);
 /*
@@ -63,7 +63,9 @@ void machine_start(Machine *machine, bool paused);
 
 /* --- Interrupt lines ----------------------------------------------------- */
 
-/* The line with global system interrupt number @gsi (ISA IRQ n is GSI n). Never NULL for a valid n. */
+/*
+ * The line with global system interrupt number @gsi (ISA IRQ n is GSI n). Never NULL for a valid n.
+ */
 IrqLine *machine_gsi(Machine *machine, unsigned gsi);
 /* Adds a receiver: the 8259 pair and the I/O APIC both listen to the ISA lines. */
 void machine_gsi_connect(Machine *machine, unsigned gsi, IrqLine sink);

@@ -260,8 +260,8 @@ static const DeviceType *find_type(const ConfigGroup *group, Diag *diag)
     return type;
 }
 
-static PlannedDevice *plan_device(const MachinePlan *plan, const ConfigGroup *group, GArray *globals,
-                                  Diag *diag)
+static PlannedDevice *plan_device(const MachinePlan *plan, const ConfigGroup *group,
+                                  GArray *globals, Diag *diag)
 {
     const DeviceType *type = find_type(group, diag);
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Checks the wires of a plan. Every complaint has two places: the second comer's and the first's. */
+/*
+ * Checks the wires of a plan. Every complaint has two places: the second comer's and the first's.
+ */
 #include <string.h>
 
 #include "hw/core/plan-internal.h"

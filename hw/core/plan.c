@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The plan: machine type, sizes and processor topology here; devices and wires in their own files. */
+/*
+ * The plan: machine type, sizes and processor topology here; devices and wires in their own files.
+ */
 #include "hw/core/plan.h"
 
 #include <string.h>
@@ -227,8 +229,8 @@ char *machine_plan_describe(const MachinePlan *plan)
     GString *text = g_string_new(NULL);
 
     g_string_append_printf(text,
-                           "# Machine %s: %" G_GUINT64_FORMAT " MiB, %u CPUs (%u at most: %u sockets "
-                           "x %u dies x %u cores x %u threads)\n",
+                           "# Machine %s: %" G_GUINT64_FORMAT " MiB, %u CPUs (%u at most: %u "
+                           "sockets x %u dies x %u cores x %u threads)\n",
                            plan->type_name, plan->ram_size >> 20, plan->cpus, plan->max_cpus,
                            plan->sockets, plan->dies, plan->cores, plan->threads);
     g_string_append(text, "# Its devices in the order of their making, with all properties:\n");

@@ -44,19 +44,21 @@ MachinePlan *machine_plan_new(Config *config, Diag *diag);
 void machine_plan_free(MachinePlan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MachinePlan, machine_plan_free)
 
-/* The value that @device will have for @property: as set, else the type's default; NULL if neither. */
+/*
+ * The value that @device will have for @property: as set, else the type's default; NULL if neither.
+ */
 const char *planned_value(const PlannedDevice *device, const Property *property);
 /* Every device with its properties, defaults included, as comment lines for -explain; g_free(). */
 char *machine_plan_describe(const MachinePlan *plan);
 
 /*
- * Fills @machine with the plan's sizes (not devices): to be followed by the creation of vCPUs, which
- * devices look for when they are realized.
+ * Fills @machine with the plan's sizes (not devices): to be followed by the creation of vCPUs,
+ * which devices look for when they are realized.
  */
 void machine_plan_apply(const MachinePlan *plan, Machine *machine);
 /*
- * Allocates the RAM and realizes the devices of @plan. A failure is reported at the device's origin;
- * false then, and the machine is only good for machine_free(). Machine lock held.
+ * Allocates the RAM and realizes the devices of @plan. A failure is reported at the device's
+ * origin; false then, and the machine is only good for machine_free(). Machine lock held.
  */
 bool machine_build(Machine *machine, const MachinePlan *plan, Diag *diag);
 

@@ -5,7 +5,9 @@
 
 #include "hw/core/device.h"
 
-/* Sets the field of @property from @text; false and @error (naming the device) if it does not fit. */
+/*
+ * Sets the field of @property from @text; false and @error (naming the device) if it does not fit.
+ */
 bool property_store(Device *device, const Property *property, const char *text, GError **error);
 /* The field as text that property_store() takes; caller frees. */
 char *property_text(const Device *device, const Property *property);

@@ -11,7 +11,8 @@
                   .section = OPT_SECTION_BOOT, .arg_help = "FILE", .in_short_help = true,          \
                   .example = example_)
 
-FILE_OPTION(kernel_option, "kernel", "boot this kernel: bzImage, ELF or multiboot", "/boot/vmlinuz");
+FILE_OPTION(kernel_option, "kernel", "boot this kernel: bzImage, ELF or multiboot",
+            "/boot/vmlinuz");
 FILE_OPTION(initrd_option, "initrd", "initial RAM disk of the kernel", "/boot/initrd,gz");
 FILE_OPTION(bios_option, "bios", "firmware image instead of the machine's", "bios.bin");
 SYSTEM_OPTION(append_option, "append", OPT_STRING, "command line of the kernel",

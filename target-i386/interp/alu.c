@@ -36,7 +36,7 @@ enum { FORM_RR, FORM_RM, FORM_MR, FORM_RI, FORM_MI, FORM_MR_LOCK, FORM_MI_LOCK, 
     {                                                                                              \
         uint64_t va = insn_linear(cpu, insn, bits / 8, true);                                      \
         uint32_t cc = cpu->cc;                                                                     \
-        uint##bits##_t a = mmu_load##bits(cpu, va);                                                \
+        uint##bits##_t a = mmu_modify##bits(cpu, va);                                              \
         mmu_store##bits(cpu, va, alu_##op##bits(a, operand, &cc));                                 \
         cpu->cc = cc;                                                                              \
     }                                                                                              \

@@ -125,7 +125,7 @@ static inline void normalize_registers(const InsnSource *src, Insn *insn)
             } while (!__atomic_compare_exchange_n(host, &old, result, false, __ATOMIC_SEQ_CST,     \
                                                   __ATOMIC_RELAXED));                              \
         } else {                                                                                   \
-            old = mmu_load##bits(cpu, va);                                                         \
+            old = mmu_modify##bits(cpu, va);                                                       \
             cc = cpu->cc;                                                                          \
             mmu_store##bits(cpu, va, fn(old, b, &cc));                                             \
         }                                                                                          \

@@ -48,7 +48,7 @@ static void bit_rr(X86CPU *cpu, const Insn *insn)
         MmuRmw rmw = {0};                                                                          \
         uint##bits##_t *host;                                                                      \
         if (!lock) {                                                                               \
-            old = mmu_load##bits(cpu, va);                                                         \
+            old = op == BIT_TEST ? mmu_load##bits(cpu, va) : mmu_modify##bits(cpu, va);            \
             if (op != BIT_TEST) {                                                                  \
                 mmu_store##bits(cpu, va, bit_apply(op, old, mask));                                \
             }                                                                                      \
@@ -62,7 +62,7 @@ static void bit_rr(X86CPU *cpu, const Insn *insn)
                                                 __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {             \
             }                                                                                      \
         } else {                                                                                   \
-            old = mmu_load##bits(cpu, va);                                                         \
+            old = mmu_modify##bits(cpu, va);                                                       \
             mmu_store##bits(cpu, va, bit_apply(op, old, mask));                                    \
         }                                                                                          \
         mmu_rmw_end(cpu, &rmw);                                                                    \

@@ -77,7 +77,7 @@ static bool interrupt_redirected(X86CPU *cpu, uint8_t vector)
 
 /*
  * INT n in virtual-8086 mode (SDM 3A 20.3.3, table 20-2): true if it went to the program's own
- * vector table. With IOPL 3 the flags are pushed with NT and IOPL clear, else with IOPL 3 and VIF
+ * vector table. With IOPL 3 the flags are pushed as they are, else with IOPL 3 and VIF
  * for IF.
  */
 static bool interrupt_redirect_v86(X86CPU *cpu, const Interrupt *intr)
@@ -91,10 +91,10 @@ static bool interrupt_redirect_v86(X86CPU *cpu, const Interrupt *intr)
         return false;
     }
     if (cpu_iopl(cpu) == 3) {
-        interrupt_through_ivt(cpu, intr, 0, flags, FL_IF | FL_TF | FL_RF | FL_NT);
+        interrupt_through_ivt(cpu, intr, 0, flags, FL_IF | FL_TF | FL_RF);
     } else {
         flags = (flags & ~FL_IF) | FL_IOPL | (cpu->eflags & FL_VIF ? FL_IF : 0);
-        interrupt_through_ivt(cpu, intr, 0, flags, FL_VIF | FL_TF | FL_RF | FL_NT);
+        interrupt_through_ivt(cpu, intr, 0, flags, FL_VIF | FL_TF | FL_RF);
     }
     return true;
 }

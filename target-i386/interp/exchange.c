@@ -55,7 +55,7 @@
             __atomic_compare_exchange_n(host, &old, source, false, __ATOMIC_SEQ_CST,               \
                                         __ATOMIC_SEQ_CST);                                         \
         } else {                                                                                   \
-            old = mmu_load##bits(cpu, va);                                                         \
+            old = mmu_modify##bits(cpu, va);                                                       \
             mmu_store##bits(cpu, va, old == want ? source : old);                                  \
         }                                                                                          \
         mmu_rmw_end(cpu, &rmw);                                                                    \
@@ -112,7 +112,7 @@ static void cmpxchg8b(X86CPU *cpu, const Insn *insn)
     if (G_LIKELY(host)) {
         __atomic_compare_exchange_n(host, &old, source, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
     } else {
-        old = mmu_load64(cpu, va);
+        old = mmu_modify64(cpu, va);
         mmu_store64(cpu, va, old == want ? source : old);
     }
     mmu_rmw_end(cpu, &rmw);

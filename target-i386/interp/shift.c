@@ -56,7 +56,7 @@ static uint8_t shift_count(X86CPU *cpu, const Insn *insn)
     {                                                                                              \
         uint8_t count = shift_count(cpu, insn);                                                    \
         uint64_t va = insn_linear(cpu, insn, bits / 8, true);                                      \
-        uint##bits##_t a = mmu_load##bits(cpu, va);                                                \
+        uint##bits##_t a = mmu_modify##bits(cpu, va);                                              \
         uint32_t cc = cpu->cc;                                                                     \
         if (count) {                                                                               \
             a = do_##name##bits(a, count, &cc);                                                    \
@@ -135,7 +135,7 @@ INSN_FAMILY(shift)
     {                                                                                              \
         uint8_t count = shift_count(cpu, insn);                                                    \
         uint64_t va = insn_linear(cpu, insn, bits / 8, true);                                      \
-        uint##bits##_t a = mmu_load##bits(cpu, va);                                                \
+        uint##bits##_t a = mmu_modify##bits(cpu, va);                                              \
         uint32_t cc = cpu->cc;                                                                     \
         if (count) {                                                                               \
             a = do_##name##bits(a, reg_get##bits(cpu, insn->reg), count, &cc);                     \

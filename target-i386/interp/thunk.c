@@ -102,7 +102,7 @@ typedef enum { FILE_NONE, FILE_GPR, FILE_VEC, FILE_MMX, FILE_MASK } RegFile;
 typedef struct ThunkOperand {
     RegFile file;
     uint8_t guest, host; /* register numbers */
-    uint16_t bits;
+    uint16_t bits, load_bits;
     bool load, store;
 } ThunkOperand;
 
@@ -212,7 +212,7 @@ static bool add_register(ThunkBuild *build, const ZydisDecodedOperand *op)
         return true;
     }
     out->file = file;
-    out->bits = ZydisRegisterGetWidth(build->src->zi->machine_mode, op->reg.value);
+    out->bits = out->load_bits = ZydisRegisterGetWidth(build->src->zi->machine_mode, op->reg.value);
     out->guest = out->host = ZydisRegisterGetId(op->reg.value);
     out->load = op->actions & (ZYDIS_OPERAND_ACTION_MASK_READ | ZYDIS_OPERAND_ACTION_CONDWRITE);
     out->store = op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
@@ -253,22 +253,38 @@ static bool exception_class_suppresses(ZydisExceptionClass class)
     }
 }
 
-/* A masked memory operand touches only the elements whose mask bit is set (SDM 1, 15.6). */
+/* The mask counts elements of the result, or of what is compared if the result is a mask. */
+static unsigned mask_length(const InsnSource *src, const ZydisDecodedOperand *memory)
+{
+    if (src->ops[0].type != ZYDIS_OPERAND_TYPE_REGISTER ||
+        ZydisRegisterGetClass(src->ops[0].reg.value) != ZYDIS_REGCLASS_MASK) {
+        return src->ops[0].element_count;
+    }
+    return src->zi->raw.evex.b ? src->zi->avx.vector_length / memory->element_size
+                               : memory->element_count;
+}
+
+/* A masked memory operand touches only the elements whose mask bit is set (SDM 1, 15.6.4). */
 static void note_mask(ThunkBuild *build, const ZydisDecodedOperand *op)
 {
     const ZydisDecodedInstruction *zi = build->src->zi;
     Thunk *thunk = &build->thunk;
 
     if (zi->encoding != ZYDIS_INSTRUCTION_ENCODING_EVEX || !zi->raw.evex.aaa ||
-        !exception_class_suppresses(zi->meta.exception_class)) {
+        !(thunk->mem_write || exception_class_suppresses(zi->meta.exception_class)) ||
+        zi->mnemonic == ZYDIS_MNEMONIC_VDBPSADBW) {
         return;
     }
     thunk->mask = zi->raw.evex.aaa;
     thunk->mask_elem = op->element_size / 8;
     thunk->mask_packed = zi->meta.category == ZYDIS_CATEGORY_COMPRESS ||
                          zi->meta.category == ZYDIS_CATEGORY_EXPAND;
-    /* The mask counts elements of the first register operand, or of memory if that is the result. */
-    thunk->mask_bits = build->src->ops[0].element_count;
+    thunk->mask_bits = mask_length(build->src, op);
+    if (zi->mnemonic == ZYDIS_MNEMONIC_VGF2P8AFFINEQB ||
+        zi->mnemonic == ZYDIS_MNEMONIC_VGF2P8AFFINEINVQB) {
+        thunk->mask_elem = 8; /* a matrix serves eight bytes */
+        thunk->mask_group = 8;
+    }
 }
 
 /*
@@ -334,11 +350,8 @@ static bool is_mmx_conversion(ZydisMnemonic mnemonic)
 }
 
 /* SIMD floating-point exceptions belong to classes 2, 3 and 11 (SDM 2A table 2-17). */
-static bool uses_mxcsr(const ZydisDecodedInstruction *zi)
+static bool raises_fp(const ZydisDecodedInstruction *zi)
 {
-    if (zi->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX) {
-        return true; /* approximations and VFPCLASS obey DAZ though they raise nothing */
-    }
     switch (zi->meta.exception_class) {
     case ZYDIS_EXCEPTION_CLASS_SSE2:
     case ZYDIS_EXCEPTION_CLASS_SSE3:
@@ -346,6 +359,14 @@ static bool uses_mxcsr(const ZydisDecodedInstruction *zi)
     case ZYDIS_EXCEPTION_CLASS_AVX3:
     case ZYDIS_EXCEPTION_CLASS_AVX11:
         return true;
+    case ZYDIS_EXCEPTION_CLASS_E2:
+    case ZYDIS_EXCEPTION_CLASS_E2NF:
+    case ZYDIS_EXCEPTION_CLASS_E3:
+    case ZYDIS_EXCEPTION_CLASS_E3NF:
+    case ZYDIS_EXCEPTION_CLASS_E11:
+    case ZYDIS_EXCEPTION_CLASS_E11NF:
+        /* Embedded rounding and {sae} suppress them all (SDM 1, 15.6.3). */
+        return !(zi->raw.evex.b && zi->raw.modrm.mod == 3);
     default:
         return is_mmx_conversion(zi->mnemonic);
     }
@@ -360,7 +381,11 @@ static bool thunk_analyse(ThunkBuild *build)
     thunk->mem_align = 1;
     thunk->gpr_dest = R_ZERO;
     thunk->mask_dest = 0xff;
-    thunk->mxcsr = build->check != THUNK_CHECK_X87 && uses_mxcsr(zi);
+    if (build->check != THUNK_CHECK_X87) {
+        thunk->raises = raises_fp(zi);
+        /* Approximations and VFPCLASS obey DAZ and FTZ though they raise nothing. */
+        thunk->mxcsr = thunk->raises || zi->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX;
+    }
     build->reg = zi->raw.modrm.reg;
     for (unsigned i = 0; i < zi->operand_count; i++) {
         const ZydisDecodedOperand *op = &build->src->ops[i];
@@ -468,12 +493,29 @@ static void encode_insn(const ThunkBuild *build, Emit *emit)
     }
 }
 
+/* Several operands may name one vector register; one load of all that is read serves them. */
+static void merge_loads(ThunkBuild *build)
+{
+    for (unsigned i = 0; i < build->op_count; i++) {
+        ThunkOperand *op = &build->ops[i];
+
+        for (unsigned j = i + 1; op->load && j < build->op_count; j++) {
+            ThunkOperand *other = &build->ops[j];
+
+            if (other->load && other->file == op->file && other->host == op->host) {
+                op->load_bits = MAX(op->load_bits, other->load_bits);
+                other->load = false;
+            }
+        }
+    }
+}
+
 /* --- the code around it ----------------------------------------------------------- */
 
 static void emit_operand(const ThunkBuild *build, Emit *emit, const ThunkOperand *op, bool store)
 {
     bool legacy = build->src->zi->encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY;
-    unsigned bits = op->bits;
+    unsigned bits = store ? op->bits : op->load_bits;
 
     switch (op->file) {
     case FILE_GPR:
@@ -579,6 +621,7 @@ const Thunk *thunk_get(const InsnSource *src, ThunkCheck check, bool *full)
     if (!thunk_analyse(&build)) {
         return NULL;
     }
+    merge_loads(&build);
     encode_insn(&build, &insn);
     memset(&key, 0, sizeof(key));
     g_assert(insn.len <= sizeof(key.bytes));

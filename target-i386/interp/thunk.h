@@ -30,7 +30,8 @@ typedef struct Thunk {
     uint8_t mem_size;    /* bytes of the memory operand, 0 if none */
     bool mem_read, mem_write;
     uint8_t mem_align;   /* required alignment in bytes; 1 if any will do */
-    bool mxcsr;          /* computes by MXCSR and sets its flags */
+    bool mxcsr;          /* computes by MXCSR */
+    bool raises;         /* and may raise what MXCSR unmasks */
     bool mmx;            /* an MMX register is an operand: x87 state becomes MMX state */
     uint8_t mmx_written; /* bit n: MMn is written */
     bool vec_written;    /* a vector register is written */
@@ -41,6 +42,7 @@ typedef struct Thunk {
     uint8_t mask_elem;   /* bytes an element of a masked memory operand */
     bool mask_packed;    /* elements are contiguous in memory: expand and compress */
     uint8_t mask_bits;   /* how many mask bits count */
+    uint8_t mask_group;  /* mask bits an element of memory; 0: bits repeat over the elements */
 } Thunk;
 
 /* Frees a CPU's thunks. Nothing decoded may use them any more. */

@@ -179,6 +179,17 @@ static uint64_t gather_index(X86CPU *cpu, const Insn *insn, GatherShape shape, u
     return (uint64_t)value << insn->scale;
 }
 
+/* What a gather makes of its mask before the first access: whole elements, nothing above. */
+static void expand_mask(X86Vector *mask, unsigned count, unsigned size)
+{
+    X86Vector result = {.u64 = {0}};
+
+    for (unsigned i = 0; i < count; i++) {
+        element_set(&result, i, size, element_sign(mask, i, size) ? UINT64_MAX : 0);
+    }
+    *mask = result;
+}
+
 /* SDM 2C, VPGATHERDD: elements in order, each clearing its mask when done; then all above is zero. */
 static void gather_vex(X86CPU *cpu, const Insn *insn)
 {
@@ -187,6 +198,7 @@ static void gather_vex(X86CPU *cpu, const Insn *insn)
     unsigned size = shape.elem_size;
 
     vector_check_vex(cpu);
+    expand_mask(mask, shape.count, size);
     for (unsigned i = 0; i < shape.count; i++) {
         if (element_sign(mask, i, size)) {
             uint64_t va =

@@ -110,6 +110,16 @@ static void dest_restore(X86CPU *cpu, const Thunk *thunk, const SavedDest *saved
     cpu->cc = saved->cc;
 }
 
+/* Nothing can be raised, whatever MXCSR unmasks; its flags stay. */
+static void thunk_call_silent(X86CPU *cpu, const Thunk *thunk, void *mem)
+{
+    uint32_t mxcsr = cpu->x87.mxcsr;
+
+    cpu->x87.mxcsr |= MXCSR_MASKS;
+    thunk_call(cpu, thunk, mem);
+    cpu->x87.mxcsr = mxcsr;
+}
+
 /*
  * With some exception unmasked. The host runs everything masked; its flags then tell what would have
  * been raised (SDM 1, 11.5). Invalid, divide and denormal are found before the operation and keep
@@ -124,13 +134,22 @@ static void thunk_call_unmasked(X86CPU *cpu, const Thunk *thunk, void *mem)
     uint32_t tiny = 0, flags;
     SavedDest saved;
 
+    if (!thunk->raises) {
+        thunk_call_silent(cpu, thunk, mem);
+        return;
+    }
+    if (thunk->mmx) {
+        mmx_enter(cpu); /* even if the operation then raises #XM */
+    }
     dest_save(cpu, thunk, &saved);
     if (unmasked & FPU_UE) {
         cpu->x87.mxcsr = control | MXCSR_FTZ;
         thunk_call(cpu, thunk, mem);
         tiny = cpu->x87.mxcsr & FPU_UE;
         dest_restore(cpu, thunk, &saved);
-        control &= ~(uint32_t)MXCSR_FTZ;
+        if (tiny) {
+            control &= ~(uint32_t)MXCSR_FTZ; /* works with underflow masked only */
+        }
     }
     cpu->x87.mxcsr = control;
     thunk_call(cpu, thunk, mem);
@@ -170,13 +189,18 @@ static void vector_begin(X86CPU *cpu, const Thunk *thunk)
     }
 }
 
+static void check_alignment(X86CPU *cpu, const Thunk *thunk, uint64_t va)
+{
+    if (G_UNLIKELY(va & (thunk->mem_align - 1))) {
+        cpu_raise_gp(cpu, 0);
+    }
+}
+
 static uint64_t vector_address(X86CPU *cpu, const Insn *insn, const Thunk *thunk)
 {
     uint64_t va = insn_linear(cpu, insn, thunk->mem_size, thunk->mem_write);
 
-    if (G_UNLIKELY(va & (thunk->mem_align - 1))) {
-        cpu_raise_gp(cpu, 0);
-    }
+    check_alignment(cpu, thunk, va);
     return va;
 }
 
@@ -218,11 +242,13 @@ static void vector_store(X86CPU *cpu, const Insn *insn)
     vector_begin(cpu, thunk);
     va = vector_address(cpu, insn, thunk);
     direct = vector_write_direct(cpu, va, thunk->mem_size);
-    if (direct && !needs_unmasked(cpu, thunk)) {
-        thunk_call(cpu, thunk, direct);
+    if (direct && !thunk->raises) {
+        thunk_call_any(cpu, thunk, direct);
         return;
     }
-    mmu_probe(cpu, cpu->mmu_view, va, thunk->mem_size, ACCESS_WRITE);
+    if (!thunk->raises) { /* else the operation comes first; its flags stay though the store fails */
+        mmu_probe(cpu, cpu->mmu_view, va, thunk->mem_size, ACCESS_WRITE);
+    }
     thunk_call_any(cpu, thunk, &bounce);
     mmu_write(cpu, cpu->mmu_view, va, &bounce, thunk->mem_size);
 }
@@ -245,6 +271,12 @@ static uint64_t masked_elements(const X86CPU *cpu, const Thunk *thunk, unsigned 
 
         return n == 64 ? UINT64_MAX : (1ull << n) - 1;
     }
+    if (thunk->mask_group) {
+        for (unsigned i = 0; i < count; i++) {
+            result |= (uint64_t)!!(mask >> (i * thunk->mask_group) & 0xff) << i;
+        }
+        return result;
+    }
     for (unsigned i = 0; i < 64; i += count) {
         result |= mask >> i;
     }
@@ -259,8 +291,11 @@ static void vector_masked_load(X86CPU *cpu, const Insn *insn)
     uint64_t va, touched;
 
     vector_begin(cpu, thunk);
-    va = vector_address(cpu, insn, thunk);
+    va = insn_linear(cpu, insn, thunk->mem_size, thunk->mem_write);
     touched = masked_elements(cpu, thunk, count);
+    if (touched) {
+        check_alignment(cpu, thunk, va);
+    }
     for (unsigned i = 0; i < count; i++) {
         if (touched >> i & 1) {
             mmu_read(cpu, cpu->mmu_view, va + i * elem, bounce.bytes + i * elem, elem);
@@ -277,14 +312,22 @@ static void vector_masked_store(X86CPU *cpu, const Insn *insn)
     uint64_t va, touched;
 
     vector_begin(cpu, thunk);
-    va = vector_address(cpu, insn, thunk);
+    va = insn_linear(cpu, insn, thunk->mem_size, thunk->mem_write);
     touched = masked_elements(cpu, thunk, count);
+    if (touched) {
+        check_alignment(cpu, thunk, va);
+    }
+    if (thunk->raises) {
+        thunk_call_any(cpu, thunk, &bounce); /* first: its flags stay though the store fails */
+    }
     for (unsigned i = 0; i < count; i++) {
         if (touched >> i & 1) {
             mmu_probe(cpu, cpu->mmu_view, va + i * elem, elem, ACCESS_WRITE);
         }
     }
-    thunk_call_any(cpu, thunk, &bounce);
+    if (!thunk->raises) {
+        thunk_call_any(cpu, thunk, &bounce);
+    }
     for (unsigned i = 0; i < count; i++) {
         if (touched >> i & 1) {
             mmu_write(cpu, cpu->mmu_view, va + i * elem, bounce.bytes + i * elem, elem);

@@ -96,6 +96,8 @@ bool vector_isa_offered(const X86CPU *cpu, const ZydisDecodedInstruction *zi);
 void x87_check_pending(X86CPU *cpu);
 /* An MMX instruction begins: TOP becomes 0, all registers valid (SDM 1, 9.5). */
 void mmx_enter(X86CPU *cpu);
+/* Moves TOP; the registers stay where they are, so that ST(n) is another one. */
+void x87_set_top(X86CPU *cpu, unsigned top);
 void x87_init(X86CPU *cpu);
 /* FSW.ES and B follow from the flags and masks. */
 void x87_update_summary(X86CPU *cpu);

@@ -166,6 +166,7 @@ static void env_load(X86CPU *cpu, unsigned size, const uint8_t *in)
         memcpy(&words[i], in + i * (size / 7), size / 7);
     }
     load_control(cpu, words[0]);
+    x87_set_top(cpu, words[1] >> FPU_TOP_SHIFT & 7);
     x87->fsw = words[1];
     x87->ftw = abridged_tags(words[2]);
     if (real) {

@@ -10,8 +10,23 @@
 
 /* --- state -------------------------------------------------------------------------- */
 
+void x87_set_top(X86CPU *cpu, unsigned top)
+{
+    unsigned old_top = cpu->x87.fsw >> FPU_TOP_SHIFT & 7;
+    X87State old = cpu->x87;
+
+    if (top == old_top) {
+        return;
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        cpu->x87.st[i] = old.st[(i + top - old_top) & 7];
+    }
+    cpu->x87.fsw = (old.fsw & ~FPU_TOP) | top << FPU_TOP_SHIFT;
+}
+
 void x87_init(X86CPU *cpu)
 {
+    x87_set_top(cpu, 0);
     cpu->x87.fcw = 0x37f;
     cpu->x87.fsw = 0;
     cpu->x87.ftw = 0;
@@ -45,15 +60,7 @@ void x87_check_pending(X86CPU *cpu)
 
 void mmx_enter(X86CPU *cpu)
 {
-    unsigned top = cpu->x87.fsw >> FPU_TOP_SHIFT & 7;
-    X87State old = cpu->x87;
-
-    if (top) {
-        for (unsigned i = 0; i < 8; i++) {
-            cpu->x87.st[i] = old.st[(i - top) & 7];
-        }
-        cpu->x87.fsw &= ~(unsigned)FPU_TOP;
-    }
+    x87_set_top(cpu, 0);
     cpu->x87.ftw = 0xff;
 }
 
@@ -166,7 +173,7 @@ static void emms(X86CPU *cpu, const Insn *insn)
 {
     vector_check(cpu, THUNK_CHECK_MMX);
     x87_check_pending(cpu);
-    cpu->x87.fsw &= ~(unsigned)FPU_TOP;
+    x87_set_top(cpu, 0);
     cpu->x87.ftw = 0;
 }
 

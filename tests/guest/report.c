@@ -24,6 +24,19 @@ void put_hex(uint64_t value)
     put_string(digits + i);
 }
 
+static void put_decimal(unsigned value)
+{
+    char digits[11];
+    unsigned i = 10;
+
+    digits[i] = 0;
+    do {
+        digits[--i] = '0' + value % 10;
+        value /= 10;
+    } while (value);
+    put_string(digits + i);
+}
+
 void check(const char *name, uint64_t got, uint64_t want)
 {
     if (got == want) {
@@ -52,9 +65,9 @@ void skip(const char *name)
 void finish(void)
 {
     put_string("done ok ");
-    put_hex(count_ok);
+    put_decimal(count_ok);
     put_string(" failed ");
-    put_hex(count_failed);
+    put_decimal(count_failed);
     put_string("\n");
     outb(0xf4, count_failed != 0);
     for (;;) {

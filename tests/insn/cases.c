@@ -119,7 +119,11 @@ static void put_immediates(CaseBytes *out, const Form *form, Random *random)
             continue;
         }
         if (form->relative) {
-            put(out, (uint64_t)(int64_t)((int)random_below(random, 256) - 128), form->imm[i]);
+            /* Not into the instruction itself. */
+            int offset = random_below(random, 2) ? (int)random_below(random, 128)
+                                                 : -16 - (int)random_below(random, 112);
+
+            put(out, (uint64_t)(int64_t)offset, form->imm[i]);
         } else {
             put(out, random_next(random), form->imm[i]);
         }
@@ -146,7 +150,8 @@ static void assemble(InsnCase *test, const Form *form, const Fields *fields, Ran
 
 static bool same_form(const InsnCase *test, const Form *form)
 {
-    if (test->zi.mnemonic != form->mnemonic || test->zi.length != test->len) {
+    if (test->zi.mnemonic != form->mnemonic ||
+        test->zi.meta.branch_type != form->branch_type || test->zi.length != test->len) {
         return false;
     }
     for (unsigned i = 0; i < test->zi.operand_count; i++) {

@@ -40,6 +40,11 @@ static bool isa_excluded(ZydisISASet set)
     case ZYDIS_ISA_SET_AVX512_4FMAPS_512:
     case ZYDIS_ISA_SET_AVX512_4FMAPS_SCALAR:
     case ZYDIS_ISA_SET_AVX512_4VNNIW_512:
+    case ZYDIS_ISA_SET_AVX512_FP16_128:
+    case ZYDIS_ISA_SET_AVX512_FP16_128N:
+    case ZYDIS_ISA_SET_AVX512_FP16_256:
+    case ZYDIS_ISA_SET_AVX512_FP16_512:
+    case ZYDIS_ISA_SET_AVX512_FP16_SCALAR:
     case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_128:
     case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_256:
     case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_512:
@@ -314,6 +319,7 @@ static bool probe(Probe *probe, Form *form)
     form->has_modrm = zi.attributes & ZYDIS_ATTRIB_HAS_MODRM;
     form->has_vvvv = has_encoding(&zi, ops, ZYDIS_OPERAND_ENCODING_NDSNDD);
     form->mnemonic = zi.mnemonic;
+    form->branch_type = zi.meta.branch_type;
     form->imm[0] = zi.raw.imm[0].size / 8;
     form->imm[1] = zi.raw.imm[1].size / 8;
     form->relative = zi.raw.imm[0].is_relative;

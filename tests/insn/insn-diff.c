@@ -127,11 +127,29 @@ static void forgive_fetch(const InsnCase *test, InsnState *state)
     }
 }
 
+/* Where the host's own behaviour is not architectural, the interpreter's is as good. */
+static void forgive_host(const InsnCase *test, InsnState *want, const InsnState *got)
+{
+    bool masked = test->form->mask || strstr(test->form->key, "maskmov");
+
+    if (test->zi.mnemonic == ZYDIS_MNEMONIC_CALL && want->vector == 13) {
+        memcpy(want->data, got->data, DATA_SIZE); /* pushed before the target was looked at */
+    }
+    if (masked && ((want->cr2 ^ got->cr2) & ~0xfffull) == 0) {
+        want->cr2 = got->cr2; /* some byte of the page that faulted */
+    }
+    /* Inexactness beside unmasked overflow or underflow goes by the infinitely precise result. */
+    if (want->vector == 19 && (want->mxcsr & ~(want->mxcsr >> 7) & 0x18)) {
+        want->mxcsr = (want->mxcsr & ~0x20u) | (got->mxcsr & 0x20);
+    }
+}
+
 static GString *compare(const InsnCase *test, InsnState *want, InsnState *got)
 {
     GString *notes = g_string_new(NULL);
 
     forgive_fetch(test, want);
+    forgive_host(test, want, got);
     note_value(notes, "exception", want->vector, got->vector);
     note_value(notes, "rip", want->rip, got->rip);
     if (want->vector == got->vector && want->vector == 14) {
@@ -162,44 +180,52 @@ static void print_case(const InsnCase *test, const GString *notes)
            test->state.mxcsr, test->state.eflags, notes->str);
 }
 
-/* Number of cases of @form that differ. */
-static unsigned run_form(const Form *form, InsnCase *test, Random *random)
+typedef struct Tally {
+    unsigned cases, compared, faults, differ;
+} Tally;
+
+static Tally run_form(const Form *form, InsnCase *test, Random *random)
 {
     static InsnState want, got;
-    unsigned bad = 0;
+    Tally tally = {0};
 
     for (int i = 0; i < option_count; i++) {
         GString *notes;
 
         if (!case_make_bytes(test, form, random)) {
             printf("no bytes for form %s\n", form->key);
-            return 1;
+            tally.differ++;
+            break;
         }
         case_make_state(test, random);
         native_run(test, &want);
+        tally.cases++;
         if (want.vector == 6) {
             continue; /* this host does not have it */
         }
         guest_run(test, &got);
         notes = compare(test, &want, &got);
-        if (notes->len && (bad == 0 || option_verbose)) {
+        tally.compared++;
+        tally.faults += want.vector >= 0;
+        if (notes->len && (tally.differ == 0 || option_verbose)) {
             print_case(test, notes);
         }
-        bad += notes->len != 0;
+        tally.differ += notes->len != 0;
         g_string_free(notes, TRUE);
     }
-    return bad;
+    return tally;
 }
 
 static unsigned run_mode(TestMode mode, uint64_t seed)
 {
     GPtrArray *forms = forms_enumerate(mode);
     InsnCase *test = g_new0(InsnCase, 1);
-    unsigned bad_forms = 0, ran = 0;
+    unsigned bad_forms = 0, ran = 0, cases = 0, faults = 0;
 
     for (unsigned i = 0; i < forms->len; i++) {
         const Form *form = g_ptr_array_index(forms, i);
         Random random = {seed ^ g_str_hash(form->key)};
+        Tally tally;
 
         if (option_filter && !g_str_has_prefix(form->key, option_filter)) {
             continue;
@@ -208,11 +234,14 @@ static unsigned run_mode(TestMode mode, uint64_t seed)
             printf("%s\n", form->key);
             continue;
         }
-        ran++;
-        bad_forms += run_form(form, test, &random) != 0;
+        tally = run_form(form, test, &random);
+        ran += tally.compared != 0;
+        cases += tally.compared;
+        faults += tally.faults;
+        bad_forms += tally.differ != 0;
     }
-    printf("%s-bit code: %u forms, %d cases each, %u forms differ\n", mode == TEST_64 ? "64" : "32",
-           ran, option_count, bad_forms);
+    printf("%s-bit code: %u forms compared (of %u), %u cases, %u of them faults; %u forms differ\n",
+           mode == TEST_64 ? "64" : "32", ran, forms->len, cases, faults, bad_forms);
     g_free(test);
     if (!option_filter && !option_list && ran < FORMS_WANTED) {
         printf("fewer than %d forms\n", FORMS_WANTED);

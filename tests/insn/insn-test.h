@@ -59,6 +59,7 @@ typedef struct Form {
     bool moffs;
     bool vsib;
     uint16_t mnemonic;
+    uint8_t branch_type;
 } Form;
 
 /* All forms of @mode, as Form*. */

@@ -110,7 +110,9 @@ static void test_priority(Fixture *f, gconstpointer data)
     g_assert_cmphex(memory_load(f->space, 0x8000, 1), ==, 0);
 }
 
-/* The four modes of a PAM register (82441FX, 3.2.17): each of reads and writes to RAM or the bus. */
+/*
+ * The four modes of a PAM register (82441FX, 3.2.17): each of reads and writes to RAM or the bus.
+ */
 static void test_shadow(Fixture *f, gconstpointer data)
 {
     MemoryMapping *hole = memory_map_ram(f->space, 0xc0000, f->rom, 0, 0x4000,
@@ -123,7 +125,8 @@ static void test_shadow(Fixture *f, gconstpointer data)
     g_assert_cmphex(f->ram->host[0xc0000], ==, 0);
     g_assert_null(memory_resolve_page(f->space, 0xc0000).write);
 
-    memory_mapping_set_flags(shadow, MAP_WRITE); /* read ROM, write RAM: how a BIOS shadows itself */
+    /* Read ROM, write RAM: how a BIOS shadows itself. */
+    memory_mapping_set_flags(shadow, MAP_WRITE);
     memory_store(f->space, 0xc0000, 2, 1);
     g_assert_cmphex(memory_load(f->space, 0xc0000, 1), ==, 0xee);
     g_assert_cmphex(f->ram->host[0xc0000], ==, 2);
@@ -131,7 +134,8 @@ static void test_shadow(Fixture *f, gconstpointer data)
     g_assert_true(page.read == f->rom->host && !page.write && page.block == f->rom);
     g_assert_null(memory_ram_pointer(f->space, 0xc0000, 1));
 
-    memory_mapping_set_flags(shadow, MAP_READ); /* read RAM, writes go to the ROM, which drops them */
+    /* Read RAM; writes go to the ROM, which drops them. */
+    memory_mapping_set_flags(shadow, MAP_READ);
     memory_store(f->space, 0xc0000, 3, 1);
     g_assert_cmphex(memory_load(f->space, 0xc0000, 1), ==, 2);
     page = memory_resolve_page(f->space, 0xc0123);

@@ -23,7 +23,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Fixture, fixture_free)
 
 /* Resolves [cpu], with default "qemu64". */
 X86CpuModel *fixture_resolve(Fixture *fixture);
-/* Fails unless nothing could be resolved and the diagnostics say all of @words (NULL-terminated). */
+/* Fails unless nothing could be resolved and the diagnostics say all of the words (to NULL). */
 void fixture_assert_refused(Fixture *fixture, ...) G_GNUC_NULL_TERMINATED;
 /* Fails unless the diagnostics so far, taken from @fixture, say @text. */
 void fixture_assert_said(Fixture *fixture, const char *text);

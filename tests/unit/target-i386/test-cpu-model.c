@@ -388,7 +388,7 @@ static void test_unmet_need(void)
     fixture_assert_said(f, "avx2 (needs avx)");
 }
 
-/* --- mistakes ---------------------------------------------------------------------------------- */
+/* --- mistakes ------------------------------------------------------------------------------- */
 
 static void test_unknown_model(void)
 {

@@ -279,8 +279,8 @@ static void test_dynamic(void)
 
 static void test_templates(void)
 {
-    g_autoptr(Rig) rig = rig_new("Nehalem,+arch-capabilities,cpuid_15_eax=0x2,level=0x15,cpuid_5_ebx=x1x,"
-                                 "msr_10a=0x20", &one_cpu, 0);
+    g_autoptr(Rig) rig = rig_new("Nehalem,+arch-capabilities,cpuid_15_eax=0x2,level=0x15,"
+                                 "cpuid_5_ebx=x1x,msr_10a=0x20", &one_cpu, 0);
 
     assert_regs(rig->cpu.cpuid, 0x15, 0, 2, 0, 0, 0);
     assert_regs(rig->cpu.cpuid, 5, 0, 0, 2, 0, 0);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Timers: order, re-arming, precision, wake-up from another thread, stepping; and the lock's fairness. */
+/*
+ * Timers: order, re-arming, precision, wake-up from another thread, stepping; and the lock's
+ * fairness.
+ */
 #include "util/lock.h"
 #include "util/mainloop.h"
 #include "util/timer.h"
@@ -193,7 +196,9 @@ static gpointer hammer(gpointer opaque)
     return NULL;
 }
 
-/* One thread takes the lock over and over, as a polling vCPU; the other must get it in good time. */
+/*
+ * One thread takes the lock over and over, as a polling vCPU; the other must get it in good time.
+ */
 static void test_fairness(void)
 {
     GThread *thread = g_thread_new("hammer", hammer, NULL);
