@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""make-rom.py INPUT OUTPUT.bin OUTPUT.h NAME: finishes an option ROM: pads it to 512-byte blocks, sets
-its length and the checksums of its PnP header and of the whole, and writes it also as a C array."""
+"""make-rom.py INPUT OUTPUT.bin OUTPUT.h NAME: finishes an option ROM: pads it to 512-byte blocks,
+sets its length and the checksums of its PnP header and of the whole, and writes it also as a C
+array."""
 import sys
 
 source, binary, header, name = sys.argv[1:]

@@ -44,7 +44,10 @@ static void put_le(GByteArray *data, uint64_t value, unsigned size)
 /* PkgLength counts itself (20.2.4): 6 bits alone, or 4 bits and 1 to 3 further bytes. */
 static void put_pkg_length(GByteArray *data, uint32_t length)
 {
-    unsigned extra = length + 1 <= 0x3f ? 0 : length + 2 <= 0xfff ? 1 : length + 3 <= 0xfffff ? 2 : 3;
+    unsigned extra = length + 1 <= 0x3f      ? 0
+                     : length + 2 <= 0xfff   ? 1
+                     : length + 3 <= 0xfffff ? 2
+                                             : 3;
     uint32_t total = length + 1 + extra;
 
     g_assert(total < 1u << 28);
@@ -123,7 +126,10 @@ static void aml_free(Aml *aml)
     g_free(aml);
 }
 
-/* BufferOp PkgLength BufferSize ByteList, the list ending with an end tag whose sum is not checked. */
+/*
+ * BufferOp PkgLength BufferSize ByteList, the list ending with an end tag whose sum is not
+ * checked.
+ */
 static void put_resources(GByteArray *out, GByteArray *descriptors)
 {
     g_autoptr(GByteArray) body = g_byte_array_new();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A small emitter of ACPI Machine Language (ACPI 6.4, chapter 20). A term is made, given to its parent
- * with aml_append() or used as an operand, and thereby consumed.
+ * A small emitter of ACPI Machine Language (ACPI 6.4, chapter 20). A term is made, given to its
+ * parent with aml_append() or used as an operand, and thereby consumed.
  */
 #ifndef HW_ACPI_AML_H
 #define HW_ACPI_AML_H

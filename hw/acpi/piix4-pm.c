@@ -171,7 +171,12 @@ static void pm_write(void *opaque, uint64_t offset, uint64_t value, unsigned siz
     pm_update(pm);
 }
 
-static const MemoryOps pm_ops = { .read = pm_read, .write = pm_write, .min_size = 1, .max_size = 4 };
+static const MemoryOps pm_ops = {
+    .read = pm_read,
+    .write = pm_write,
+    .min_size = 1,
+    .max_size = 4,
+};
 
 /* --- SMI command port -------------------------------------------------------- */
 

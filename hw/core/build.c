@@ -52,6 +52,10 @@ static bool build_device(Machine *machine, const PlannedDevice *planned, Diag *d
     Bus *bus = bus_find(machine, planned->bus);
     g_assert(bus); /* the plan has its provider before it */
     if (!device_realize(device, bus, &error)) {
+        if (machine->blame) {
+            diag_gerror(diag, machine->blame, error);
+            return false;
+        }
         g_prefix_error(&error, "%s: ", planned_name(planned));
         diag_gerror(diag, planned->group->origin, error);
         return false;

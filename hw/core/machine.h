@@ -38,6 +38,11 @@ struct Machine {
     GPtrArray *vcpus;           /* of Vcpu *; filled before devices are realized */
     PowerState power;
     bool no_reboot, no_shutdown;
+    /*
+     * Set by a realize() that fails because of an option, not of the device's own properties: where
+     * the option was given, to report the mistake there. NULL: at the device.
+     */
+    const Origin *blame;
     struct MachinePrivate *priv;
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The IBM VGA's registers and 256 KiB of planar memory (IBM PS/2 Hardware Technical Reference, Video
- * Subsystem, 1992), as an ISA and as a PCI device. There is no output yet: vga_text_screen() reads
- * the text. Timing registers are stored and ignored.
+ * The IBM VGA's registers and 256 KiB of planar memory (IBM PS/2 Hardware Technical Reference,
+ * Video Subsystem, 1992), as an ISA and as a PCI device. There is no output yet: vga_text_screen()
+ * reads the text. Timing registers are stored and ignored.
  */
 #include "hw/display/vga-text.h"
 
@@ -415,7 +415,8 @@ static const MemoryOps vga_port_ops[VGA_PORT_RANGES] = {
 static char *vga_screen_text(Vga *vga)
 {
     unsigned columns = vga->crtc[1] + 1u;
-    unsigned lines = (vga->crtc[0x12] | (vga->crtc[7] & 0x02) << 7 | (vga->crtc[7] & 0x40) << 3) + 1;
+    unsigned overflow = vga->crtc[7];
+    unsigned lines = (vga->crtc[0x12] | (overflow & 0x02) << 7 | (overflow & 0x40) << 3) + 1;
     unsigned rows = lines / ((vga->crtc[9] & 0x1f) + 1u);
     unsigned pitch = vga->crtc[0x13] * 2u;
     unsigned start = vga->crtc[0x0c] << 8 | vga->crtc[0x0d];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Fixed ACPI tables (ACPI 6.4, 5.2), written in the layout of ACPI 2.0, which old guests know, and the
- * linker script for firmware (the table-loader interface that SeaBIOS and OVMF execute).
+ * Fixed ACPI tables (ACPI 6.4, 5.2), written in the layout of ACPI 2.0, which old guests know, and
+ * the linker script for firmware (the table-loader interface that SeaBIOS and OVMF execute).
  */
 #include "hw/i386/acpi-build.h"
 
@@ -243,7 +243,9 @@ static uint32_t build_fadt(AcpiBuild *build, uint32_t facs, uint32_t dsdt)
     return start;
 }
 
-/* Interrupt source override (5.2.12.5): an ISA interrupt that is not identity-mapped or not edge. */
+/*
+ * Interrupt source override (5.2.12.5): an ISA interrupt that is not identity-mapped or not edge.
+ */
 static void put_madt_override(GByteArray *out, uint8_t irq, uint32_t gsi, uint16_t flags)
 {
     put(out, 2, 1);

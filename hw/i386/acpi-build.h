@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The ACPI tables of a PC with a PIIX4, as files for firmware: the tables, the root pointer, and the
- * script by which firmware places them and links them up.
+ * The ACPI tables of a PC with a PIIX4, as files for firmware: the tables, the root pointer, and
+ * the script by which firmware places them and links them up.
  */
 #ifndef HW_I386_ACPI_BUILD_H
 #define HW_I386_ACPI_BUILD_H

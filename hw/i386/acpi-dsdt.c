@@ -188,7 +188,9 @@ Aml *acpi_dsdt(const AcpiInput *input)
     return list;
 }
 
-/* Processor objects have a one-byte ID; those beyond are devices, which older systems do not know. */
+/*
+ * Processor objects have a one-byte ID; those beyond are devices, which older systems do not know.
+ */
 static Aml *ssdt_processor(unsigned n)
 {
     g_autofree char *name = g_strdup_printf("C%03X", n);

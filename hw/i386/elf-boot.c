@@ -250,8 +250,8 @@ BootResult pvh_boot_plan(const BootInput *input, KernelBoot *boot, GError **erro
         return BOOT_FAILED;
     }
     if (!elf_pvh_entry(input->kernel, &plan->entry)) {
-        boot_fail(input, error, "it is an ELF image, but has no PVH entry point (a Xen note of type "
-                  "18, CONFIG_PVH in Linux) and no multiboot header");
+        boot_fail(input, error, "it is an ELF image, but has no PVH entry point (a Xen note of "
+                  "type 18, CONFIG_PVH in Linux) and no multiboot header");
         return BOOT_FAILED;
     }
     if (!pvh_add_info(input, boot, end, error)) {

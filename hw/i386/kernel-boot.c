@@ -13,7 +13,8 @@ bool boot_fail(const BootInput *input, GError **error, const char *format, ...)
     va_start(args, format);
     g_autofree char *why = g_strdup_vprintf(format, args);
     va_end(args);
-    g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "kernel '%s': %s", input->kernel_name, why);
+    g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "kernel '%s': %s", input->kernel_name,
+                why);
     return false;
 }
 
@@ -64,6 +65,13 @@ bool boot_add_load(const BootInput *input, KernelBoot *boot, uint32_t item, uint
     return true;
 }
 
+void boot_blame_initrd(const BootInput *input)
+{
+    if (input->initrd_to_blame) {
+        *input->initrd_to_blame = true;
+    }
+}
+
 bool boot_get_initrd(const BootInput *input, GBytes **initrd, GError **error)
 {
     *initrd = input->initrd ? g_bytes_ref(input->initrd) : NULL;
@@ -73,6 +81,7 @@ bool boot_get_initrd(const BootInput *input, GBytes **initrd, GError **error)
     *initrd = host_file_load(input->initrd_name, MAX(boot_ram_end(input), 1), error);
     if (!*initrd) {
         g_prefix_error(error, "initrd: ");
+        boot_blame_initrd(input);
     }
     return *initrd != NULL;
 }
@@ -84,6 +93,7 @@ uint32_t boot_place_initrd(const BootInput *input, uint64_t size, uint64_t floor
     uint64_t addr = size <= end ? (end - size) & ~0xfffull : 0;
 
     if (addr < floor || addr < BOOT_HIGH) {
+        boot_blame_initrd(input);
         g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
                     "initrd '%s': its %" G_GUINT64_FORMAT " bytes do not fit into RAM between the "
                     "end of the kernel at 0x%" G_GINT64_MODIFIER "x and 0x%" G_GINT64_MODIFIER "x",
@@ -110,8 +120,8 @@ KernelBoot *kernel_boot_new(const BootInput *input, GError **error)
             return NULL;
         }
     }
-    boot_fail(input, error, "it is no Linux bzImage, no multiboot image and no ELF image with a PVH "
-              "entry point");
+    boot_fail(input, error, "it is no Linux bzImage, no multiboot image and no ELF image with a "
+              "PVH entry point");
     return NULL;
 }
 

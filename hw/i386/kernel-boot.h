@@ -67,6 +67,7 @@ typedef struct BootInput {
     GBytes *initrd;          /* its contents if they are at hand, else initrd_name is read */
     const char *cmdline;     /* never NULL */
     uint64_t ram_below_4g;
+    bool *initrd_to_blame;   /* set when it is the initrd that cannot be used; may be NULL */
 } BootInput;
 
 /* The items to be shown to the ROM; unused ones are NULL. */
@@ -81,8 +82,9 @@ typedef struct KernelBoot {
 } KernelBoot;
 
 /*
- * Finds out what @input is (a Linux bzImage, a multiboot image, an ELF image with a PVH entry point)
- * and plans its boot. NULL and @error, which names the file and the reason, if it cannot be booted.
+ * Finds out what @input is (a Linux bzImage, a multiboot image, an ELF image with a PVH entry
+ * point) and plans its boot. NULL and @error, which names the file and the reason, if it cannot be
+ * booted.
  */
 KernelBoot *kernel_boot_new(const BootInput *input, GError **error);
 void kernel_boot_free(KernelBoot *boot);
@@ -111,15 +113,17 @@ bool elf_pvh_entry(GBytes *kernel, uint32_t *entry);
 bool boot_fail(const BootInput *input, GError **error, const char *format, ...)
     G_GNUC_PRINTF(3, 4);
 /*
- * Where @size bytes of initrd go: as high as possible below @limit and the reserve, page-aligned, but
- * not below @floor; 0 and @error if they do not fit.
+ * Where @size bytes of initrd go: as high as possible below @limit and the reserve, page-aligned,
+ * but not below @floor; 0 and @error if they do not fit.
  */
 uint32_t boot_place_initrd(const BootInput *input, uint64_t size, uint64_t floor, uint64_t limit,
                            GError **error);
 
+/* Says that a failure is the initrd's. */
+void boot_blame_initrd(const BootInput *input);
 /*
- * The initrd of kernels that take one file; *@initrd is NULL if there is none, else a reference. False
- * and @error if it cannot be read.
+ * The initrd of kernels that take one file; *@initrd is NULL if there is none, else a reference.
+ * False and @error if it cannot be read.
  */
 bool boot_get_initrd(const BootInput *input, GBytes **initrd, GError **error);
 

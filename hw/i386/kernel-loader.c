@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The device that makes a PC boot -kernel, -initrd and -append, through fw_cfg and our option ROM. */
+/*
+ * The device that makes a PC boot -kernel, -initrd and -append, through fw_cfg and our option ROM.
+ */
 #include <string.h>
 
 #include "hw/core/firmware.h"
@@ -56,13 +58,21 @@ static void loader_publish(FwCfg *fw, const KernelBoot *boot)
     fw_cfg_add_file(fw, ROM_FILE, g_bytes_new_static(kernelboot_rom, sizeof(kernelboot_rom)));
 }
 
+/* Where option @key of [system] was given. */
+static const Origin *loader_origin(const Machine *machine, const char *key)
+{
+    return group_origin(config_find(machine->config, "system", NULL), key);
+}
+
 static bool loader_boot(Machine *machine, FwCfg *fw, const char *kernel, GError **error)
 {
     const char *initrd = config_get(machine->config, "system", "initrd");
     const char *append = config_get(machine->config, "system", "append");
     g_autoptr(GBytes) image = host_file_load(kernel, machine->ram_size, error);
+    bool initrd_to_blame = false;
 
     if (!image) {
+        machine->blame = loader_origin(machine, "kernel");
         g_prefix_error(error, "kernel: ");
         return false;
     }
@@ -72,9 +82,11 @@ static bool loader_boot(Machine *machine, FwCfg *fw, const char *kernel, GError 
         .initrd_name = initrd,
         .cmdline = append ? append : "",
         .ram_below_4g = machine->ram_below_4g,
+        .initrd_to_blame = &initrd_to_blame,
     };
     g_autoptr(KernelBoot) boot = kernel_boot_new(&input, error);
     if (!boot) {
+        machine->blame = loader_origin(machine, initrd_to_blame ? "initrd" : "kernel");
         return false;
     }
     loader_publish(fw, boot);

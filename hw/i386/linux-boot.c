@@ -26,7 +26,9 @@ enum {
 
 enum { LOADED_HIGH = 1u << 0, CAN_USE_HEAP = 1u << 7 };
 
-/* The memory layout that the protocol recommends, at 64 KiB: setup, stack and heap, command line. */
+/*
+ * The memory layout that the protocol recommends, at 64 KiB: setup, stack and heap, command line.
+ */
 #define SETUP_ADDR     0x10000u
 #define SETUP_HEAP_END 0xfe00u
 #define SETUP_MAX      0x8200u /* the kernel's own linker script keeps to 32 KiB */
@@ -96,7 +98,8 @@ static bool linux_add_initrd(const BootInput *input, KernelBoot *boot, const Lin
                              uint8_t *setup, GError **error)
 {
     /* "If the field is not there, the maximum is 0x37ffffff." */
-    uint64_t limit = image->version >= 0x203 ? boot_get32(image->data + INITRD_ADDR_MAX) : 0x37ffffff;
+    uint64_t limit =
+        image->version >= 0x203 ? boot_get32(image->data + INITRD_ADDR_MAX) : 0x37ffffff;
 
     if (!boot_get_initrd(input, &boot->initrd, error)) {
         return false;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The Multiboot Specification, version 0.6.96 ("multiboot 1"): ELF images and "a.out kludge" ones. */
+/*
+ * The Multiboot Specification, version 0.6.96 ("multiboot 1"): ELF images and "a.out kludge" ones.
+ */
 #include <string.h>
 
 #include "hw/core/firmware.h"
@@ -23,7 +25,8 @@ enum {
     HEADER_ENTRY = 28,
 };
 
-enum { FLAG_PAGE_ALIGN = 1u << 0, FLAG_MEMORY = 1u << 1, FLAG_VIDEO = 1u << 2, FLAG_KLUDGE = 1u << 16 };
+/* Header flags: 0 to 2 ask for what is given anyway, or (video) may be refused. */
+enum { FLAGS_UNKNOWN = 0xfff8, FLAG_KLUDGE = 1u << 16 };
 
 /* The information structure and what it points to, from BOOT_INFO_ADDR on. */
 enum {
@@ -103,7 +106,7 @@ static bool multiboot_add_image(const BootInput *input, KernelBoot *boot, gsize 
     const uint8_t *data = g_bytes_get_data(input->kernel, NULL);
     uint32_t flags = boot_get32(data + at + HEADER_FLAGS);
 
-    if (flags & 0xfff8) {
+    if (flags & FLAGS_UNKNOWN) {
         return boot_fail(input, error, "its multiboot header has unknown required features 0x%x",
                          flags & 0xffff);
     }
@@ -145,7 +148,7 @@ static GByteArray *multiboot_read_modules(char **modules, uint32_t (*spans)[2], 
         g_autofree char *path = g_strndup(modules[i], strcspn(modules[i], " "));
         g_autoptr(GBytes) data = host_file_load(path, MAX_MODULE, error);
         if (!data) {
-            g_prefix_error(error, "multiboot module: ");
+            g_prefix_error(error, "initrd: multiboot module: ");
             return NULL;
         }
         gsize start = (all->len + 4095u) & ~4095u, size = g_bytes_get_size(data);
@@ -179,6 +182,7 @@ static bool multiboot_add_modules(const BootInput *input, KernelBoot *boot, GByt
     }
     GByteArray *all = multiboot_read_modules(modules, spans, error);
     if (!all) {
+        boot_blame_initrd(input);
         return false;
     }
     boot->initrd = g_byte_array_free_to_bytes(all);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The wires between a PC's vCPUs and its chips: a local APIC for each, the 8259's output to the boot
- * CPU's LINT0, and the A20 gate.
+ * The wires between a PC's vCPUs and its chips: a local APIC for each, the 8259's output to the
+ * boot CPU's LINT0, and the A20 gate.
  */
 #include "accel/accel.h"
 #include "hw/core/machine.h"

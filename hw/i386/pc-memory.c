@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The memory of a PC: RAM below the PCI hole and above 4 GiB, and the firmware ROM that ends at 4 GiB
- * and shows its last 128 KiB below 1 MiB.
+ * The memory of a PC: RAM below the PCI hole and above 4 GiB, and the firmware ROM that ends at 4
+ * GiB and shows its last 128 KiB below 1 MiB.
  */
 #include <string.h>
 
@@ -18,8 +18,8 @@
 #define FIRMWARE_ALIAS   (128 * KIB)
 
 /*
- * The rule of QEMU's pc machines, which firmware and guests are used to: up to 3.5 GiB are all below
- * the hole; with more, 3 GiB are, so that the part above 4 GiB starts on a gigabyte.
+ * The rule of QEMU's pc machines, which firmware and guests are used to: up to 3.5 GiB are all
+ * below the hole; with more, 3 GiB are, so that the part above 4 GiB starts on a gigabyte.
  */
 #define LOW_RAM_MAX   (3584 * MIB)
 #define LOW_RAM_SPLIT (3 * GIB)
@@ -77,6 +77,9 @@ static bool pc_memory_create_ram(PcMemory *self, GError **error)
         g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
                     "a PC has 2 MiB to 64 TiB of memory, not %" G_GUINT64_FORMAT " bytes",
                     machine->ram_size);
+        const ConfigGroup *size =
+            machine->config ? config_find(machine->config, "memory", NULL) : NULL;
+        machine->blame = size ? group_origin(size, "size") : NULL;
         return false;
     }
     machine->ram_below_4g = machine->ram_size;
@@ -92,11 +95,9 @@ static bool pc_memory_create_ram(PcMemory *self, GError **error)
 
 /* --- Firmware ------------------------------------------------------------------- */
 
-static bool pc_memory_load_firmware(PcMemory *self, GError **error)
+static bool pc_memory_load_firmware(PcMemory *self, const char *name, GError **error)
 {
     Machine *machine = self->device.machine;
-    const char *chosen = machine->config ? config_get(machine->config, "system", "bios") : NULL;
-    const char *name = chosen ? chosen : self->firmware;
 
     self->image = firmware_load(machine, name, FIRMWARE_MAX, error);
     if (!self->image) {
@@ -115,6 +116,29 @@ static bool pc_memory_load_firmware(PcMemory *self, GError **error)
         return false;
     }
     memcpy(self->bios->host, g_bytes_get_data(self->image, NULL), size);
+    return true;
+}
+
+/* -bios names a file in the working directory, or an image as the machine file does. */
+static bool pc_memory_choose_firmware(PcMemory *self, GError **error)
+{
+    Machine *machine = self->device.machine;
+    const char *chosen = machine->config ? config_get(machine->config, "system", "bios") : NULL;
+
+    if (!chosen) {
+        return pc_memory_load_firmware(self, self->firmware, error);
+    }
+    machine->blame = group_origin(config_find(machine->config, "system", NULL), "bios");
+    if (g_file_test(chosen, G_FILE_TEST_EXISTS)) {
+        g_autofree char *path = g_canonicalize_filename(chosen, NULL);
+        if (!pc_memory_load_firmware(self, path, error)) {
+            return false;
+        }
+    } else if (!pc_memory_load_firmware(self, chosen, error)) {
+        g_prefix_error(error, "it is not in the working directory; ");
+        return false;
+    }
+    machine->blame = NULL;
     return true;
 }
 
@@ -159,7 +183,11 @@ static bool pc_memory_realize(Device *device, GError **error)
 {
     PcMemory *self = (PcMemory *)device;
 
-    if (!pc_memory_create_ram(self, error) || !pc_memory_load_firmware(self, error)) {
+
+    if (!pc_memory_create_ram(self, error)) {
+        return false;
+    }
+    if (!pc_memory_choose_firmware(self, error)) {
         pc_memory_unrealize(device);
         return false;
     }

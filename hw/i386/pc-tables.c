@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The device that tells a PC's firmware about the board, once all other devices are there: the memory
- * map, ACPI and SMBIOS tables, boot order and menu, and the ROM of an ISA VGA, as fw_cfg files.
+ * The device that tells a PC's firmware about the board, once all other devices are there: the
+ * memory map, ACPI and SMBIOS tables, boot order and menu, and the ROM of an ISA VGA, as fw_cfg
+ * files.
  */
 #include <string.h>
 

@@ -189,7 +189,8 @@ static void fw_cfg_dma(FwCfg *fw)
 
     fw->dma_address = 0;
     if (!memory_read(memory, request, bytes, sizeof(bytes))) {
-        log_guest_error("fw_cfg: DMA request at 0x%" G_GINT64_MODIFIER "x is not in memory", request);
+        log_guest_error("fw_cfg: DMA request at 0x%" G_GINT64_MODIFIER "x is not in memory",
+                        request);
         return;
     }
     uint32_t control, length;
@@ -327,7 +328,9 @@ static bool fw_cfg_add_user_files(FwCfg *fw, GError **error)
     GPtrArray *groups = config ? config_groups(config, "fw_cfg") : NULL;
 
     for (unsigned i = 0; groups && i < groups->len; i++) {
-        if (!fw_cfg_add_user_file(fw, groups->pdata[i], error)) {
+        const ConfigGroup *group = groups->pdata[i];
+        if (!fw_cfg_add_user_file(fw, group, error)) {
+            fw->device.machine->blame = group->origin;
             return false;
         }
     }

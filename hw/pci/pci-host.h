@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* PCI configuration mechanism #1 (PCI 3.0, 3.2.2.3.2): the ports 0xcf8 and 0xcfc of a host bridge. */
+/*
+ * PCI configuration mechanism #1 (PCI 3.0, 3.2.2.3.2): the ports 0xcf8 and 0xcfc of a host bridge.
+ */
 #ifndef HW_PCI_PCI_HOST_H
 #define HW_PCI_PCI_HOST_H
 

@@ -326,7 +326,8 @@ static bool pci_post_load(void *object, int version, GError **error)
 
     if (pci_get_word(device->config + PCI_VENDOR_ID) != class->vendor_id ||
         pci_get_word(device->config + PCI_DEVICE_ID) != class->device_id) {
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "saved state is of another PCI device");
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+                    "saved state is of another PCI device");
         return false;
     }
     device->config[PCI_INTERRUPT_PIN] = class->interrupt_pin;

@@ -106,7 +106,9 @@ struct PciBus {
     PciDevice *devices[256]; /* by devfn */
     unsigned pirq_count[PCI_PIRQ_COUNT];
     IrqLine pirq[PCI_PIRQ_COUNT]; /* the interrupt router's inputs */
-    /* The reset control register of the south bridge, which lies among the host's ports; may be 0. */
+    /*
+     * The reset control register of the south bridge, which lies among the host's ports; may be 0.
+     */
     const MemoryOps *reset_control;
     void *reset_control_opaque;
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Intel 82371SB (PIIX3), function 0: the PCI-to-ISA bridge with the PCI interrupt router and the
- * reset control register (datasheet 290550, chapter 2). The chips behind it are devices of their own.
+ * reset control register (datasheet 290550, chapter 2). The chips behind it are devices of their
+ * own.
  */
 #include "hw/core/machine.h"
 #include "hw/pci/pci.h"
@@ -29,7 +30,7 @@ enum { RCR_SYSTEM_RESET = 1u << 1, RCR_RESET_CPU = 1u << 2 };
 typedef struct Piix3 {
     PciDevice pci;
     uint8_t pirq_level[PCI_PIRQ_COUNT];
-    uint16_t driven; /* ISA interrupts held high by a pin; others (the SCI) have their own drivers */
+    uint16_t driven; /* ISA interrupts held high by a pin; the SCI's has its own driver */
     uint8_t rcr;
 } Piix3;
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* fw_cfg by its interface document: selector and data ports, directory, DMA, and hostile requests. */
+/*
+ * fw_cfg by its interface document: selector and data ports, directory, DMA, and hostile requests.
+ */
 #include <string.h>
 
 #include "hw/nvram/fw_cfg.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The PCI bus and the 440FX bridges over configuration mechanism #1: identities, base addresses (PCI
- * 3.0, 6.2.5), interrupt routing, PAM and SMRAM (82441FX datasheet 3.2.15 to 3.2.22), reset control.
+ * The PCI bus and the 440FX bridges over configuration mechanism #1: identities, base addresses
+ * (PCI 3.0, 6.2.5), interrupt routing, PAM and SMRAM (82441FX datasheet 3.2.15 to 3.2.22), reset
+ * control.
  */
 #include <string.h>
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ACPI tables as an operating system finds them: the loader script is executed the way firmware does
- * it, then the tables are walked from the root pointer, and iasl reads their AML where it is installed.
+ * ACPI tables as an operating system finds them: the loader script is executed the way firmware
+ * does it, then the tables are walked from the root pointer, and iasl reads their AML where it is
+ * installed.
  */
 #include <glib/gstdio.h>
 #include <string.h>

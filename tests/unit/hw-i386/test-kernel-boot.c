@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Plans for kernels, good and hostile: made-up bzImage, ELF and multiboot files with one thing wrong
- * at a time, and random damage to all of them. The option ROM's own checksums as well.
+ * Plans for kernels, good and hostile: made-up bzImage, ELF and multiboot files with one thing
+ * wrong at a time, and random damage to all of them. The option ROM's own checksums as well.
  */
 #include <elf.h>
 #include <string.h>
@@ -305,7 +305,7 @@ static void test_elf_hostile(void)
     check_refused(file, "program headers");
 }
 
-/* --- Multiboot ---------------------------------------------------------------------------------- */
+/* --- Multiboot -------------------------------------------------------------------------------- */
 
 static void test_multiboot(void)
 {
@@ -347,7 +347,7 @@ static void test_multiboot_hostile(void)
     check_refused(file, "truncated");
 }
 
-/* --- Damage ------------------------------------------------------------------------------------- */
+/* --- Damage ----------------------------------------------------------------------------------- */
 
 /* Whatever a plan says, it must stay within files and RAM. */
 static void check_bounds(const KernelBoot *boot)
@@ -385,7 +385,7 @@ static void test_damage(void)
     }
 }
 
-/* --- The option ROM ------------------------------------------------------------------------------ */
+/* --- The option ROM --------------------------------------------------------------------------- */
 
 static void test_rom(void)
 {
