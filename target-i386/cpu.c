@@ -121,7 +121,8 @@ void cpu_reset(X86CPU *cpu, bool init)
     cpu->exception.vector = -1;
     cpu->delivering = -1;
     cpu->insn = NULL;
-    vcpu_clear(&cpu->vcpu, VCPU_NMI | VCPU_SMI | VCPU_INIT | VCPU_SIPI);
+    /* A start-up message that is here already came after the INIT: it must not be lost. */
+    vcpu_clear(&cpu->vcpu, VCPU_NMI | VCPU_SMI | VCPU_INIT | (init ? 0 : VCPU_SIPI));
     cpu->vcpu.wait_for_sipi = !cpu->vcpu.is_bsp;
     cpu->vcpu.halted = !cpu->vcpu.is_bsp;
     if (cpu->vcpu.intr_ops && init) {

@@ -199,6 +199,7 @@ bool apic_receive(Apic *apic, ApicDelivery delivery, uint8_t vector, bool level)
         vcpu_raise(apic->vcpu, VCPU_NMI);
         return true;
     case APIC_DELIVER_INIT:
+        vcpu_clear(apic->vcpu, VCPU_SIPI); /* of before the INIT */
         vcpu_raise(apic->vcpu, VCPU_INIT);
         return true;
     case APIC_DELIVER_STARTUP:
