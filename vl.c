@@ -75,7 +75,8 @@ static bool make_plan(Run *run)
     run->plan = machine_plan_new(run->config, run->diag);
     run->accel = x86_accel_select(run->config, run->diag);
     x86_cpu_caps_tcg(&caps);
-    const char *model = run->plan ? group_get(run->plan->header, "default_cpu") : NULL;
+    const ConfigGroup *header = config_machine(run->config); /* known even where planning failed */
+    const char *model = header ? group_get(header, "default_cpu") : NULL;
     run->model = x86_cpu_model_resolve(run->config, model ? model : "qemu64", &caps, run->diag);
     return run_is_good(run);
 }

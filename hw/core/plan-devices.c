@@ -180,7 +180,10 @@ static bool plan_global(const MachinePlan *plan, const ConfigValue *value, Plann
                         Diag *diag)
 {
     const char *dot = strrchr(value->key, '.');
-    g_autofree char *driver = g_strndup(value->key, dot ? dot - value->key : 0);
+    if (!dot) {
+        return false; /* config_validate() has reported it */
+    }
+    g_autofree char *driver = g_strndup(value->key, dot - value->key);
     const DeviceType *type = device_type_find(driver);
 
     if (!type) {
@@ -239,13 +242,12 @@ static void warn_unused_globals(const GArray *globals, Diag *diag)
 
 /* --- Devices ---------------------------------------------------------------------------- */
 
-/* The type of @group, or NULL after a report. */
+/* The type of @group, or NULL after a report; config_validate() reports a group without driver. */
 static const DeviceType *find_type(const ConfigGroup *group, Diag *diag)
 {
     const char *driver = group_get(group, "driver");
 
     if (!driver) {
-        diag_error(diag, group->origin, "a device needs a driver");
         return NULL;
     }
     const DeviceType *type = device_type_find(driver);

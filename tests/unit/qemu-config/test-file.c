@@ -119,9 +119,8 @@ static void test_include(void)
 {
     Fixture f;
     fixture_init(&f);
-    g_autofree char *inner = fixture_write(&f, "sub/inner.conf",
-                                           "[define]\nv = \"1\"\n[name]\nguest = \"inner\"\n"
-                                           "[system]\nkernel = \"${confdir}/k\"\n");
+    g_free(fixture_write(&f, "sub/inner.conf", "[define]\nv = \"1\"\n[name]\nguest = \"inner\"\n"
+                         "[system]\nkernel = \"${confdir}/k\"\n"));
     g_autofree char *outer = fixture_write(&f, "outer.conf", "include \"sub/inner.conf\"\n"
                                            "[name]\nguest = \"outer${v}\"\n");
     g_assert_true(config_load_file(f.config, outer, LAYER_FILES, f.diag));
@@ -153,7 +152,7 @@ static void test_include_cycle(void)
     Fixture f;
     fixture_init(&f);
     g_autofree char *a = fixture_write(&f, "a.conf", "include \"b.conf\"\n");
-    g_autofree char *b = fixture_write(&f, "b.conf", "include \"./a.conf\"\n");
+    g_free(fixture_write(&f, "b.conf", "include \"./a.conf\"\n"));
     g_assert_false(config_load_file(f.config, a, LAYER_FILES, f.diag));
     fixture_expect(&f, "the file includes itself");
     fixture_free(&f);
