@@ -76,6 +76,8 @@ void finish(void)
 }
 
 /* What the compiler may call. */
+
+
 void *memset(void *to, int value, uintptr_t n)
 {
     uint8_t *p = to;

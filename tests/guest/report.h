@@ -38,6 +38,8 @@ static inline int by_sdm(void)
 void check(const char *name, uint64_t got, uint64_t want);
 /* A line that says what this CPU lacks. */
 void skip(const char *name);
+void *memset(void *to, int value, uintptr_t n);
+void *memcpy(void *to, const void *from, uintptr_t n);
 /* Prints the count and leaves the machine. */
 void finish(void) __attribute__((noreturn));
 
