@@ -166,7 +166,8 @@ typedef union GatherShape {
         uint8_t index_size; /* bytes: 4 or 8 */
         uint8_t elem_size;
         uint8_t count;
-        uint8_t mask; /* opmask register, EVEX forms */
+        uint8_t mask;       /* opmask register, EVEX forms */
+        uint8_t mask_count; /* elements of a vector mask that become whole at the start */
     };
     uint64_t packed;
 } GatherShape;
@@ -198,7 +199,7 @@ static void gather_vex(X86CPU *cpu, const Insn *insn)
     unsigned size = shape.elem_size;
 
     vector_check_vex(cpu);
-    expand_mask(mask, shape.count, size);
+    expand_mask(mask, shape.mask_count, size);
     for (unsigned i = 0; i < shape.count; i++) {
         if (element_sign(mask, i, size)) {
             uint64_t va =
@@ -225,6 +226,7 @@ static void gather_evex(X86CPU *cpu, const Insn *insn)
                 element_linear(cpu, insn, gather_index(cpu, insn, shape, i), size, false);
 
             element_set(&cpu->vec[insn->reg], i, size, element_load(cpu, va, size));
+            vector_clear_upper(cpu, insn->reg, shape.count * size);
             *mask &= ~(1ull << i);
         }
     }
@@ -264,6 +266,7 @@ static uint64_t gather_shape(const InsnSource *src, const ZydisDecodedOperand *d
     shape.index_size = wide_index ? 8 : 4;
     shape.elem_size = data->element_size / 8;
     shape.count = MIN(data_bits / data->element_size, index_bits / (wide_index ? 64 : 32));
+    shape.mask_count = src->zi->avx.vector_length / data->element_size;
     if (src->zi->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX) {
         shape.mask = src->zi->raw.evex.aaa;
     }

@@ -321,7 +321,7 @@ static void vector_masked_store(X86CPU *cpu, const Insn *insn)
         thunk_call_any(cpu, thunk, &bounce); /* first: its flags stay though the store fails */
     }
     for (unsigned i = 0; i < count; i++) {
-        if (touched >> i & 1) {
+        if ((touched >> i & 1) || thunk->mask_faults) {
             mmu_probe(cpu, cpu->mmu_view, va + i * elem, elem, ACCESS_WRITE);
         }
     }
