@@ -236,9 +236,19 @@ static bool add_register(ThunkBuild *build, const ZydisDecodedOperand *op)
     return true;
 }
 
-static bool exception_class_suppresses(ZydisExceptionClass class)
+/* By exception class, but for those that use one element of memory for several results. */
+static bool mask_suppresses(const ZydisDecodedInstruction *zi)
 {
-    switch (class) {
+    switch (zi->mnemonic) {
+    case ZYDIS_MNEMONIC_VDBPSADBW:
+    case ZYDIS_MNEMONIC_VGF2P8AFFINEQB:
+    case ZYDIS_MNEMONIC_VGF2P8AFFINEINVQB:
+    case ZYDIS_MNEMONIC_VCVTNE2PS2BF16:
+        return false;
+    default:
+        break;
+    }
+    switch (zi->meta.exception_class) {
     case ZYDIS_EXCEPTION_CLASS_E1:
     case ZYDIS_EXCEPTION_CLASS_E2:
     case ZYDIS_EXCEPTION_CLASS_E3:
@@ -285,21 +295,15 @@ static void note_mask(ThunkBuild *build, const ZydisDecodedOperand *op)
     Thunk *thunk = &build->thunk;
 
     if (zi->encoding != ZYDIS_INSTRUCTION_ENCODING_EVEX || !zi->raw.evex.aaa ||
-        !(thunk->mem_write || exception_class_suppresses(zi->meta.exception_class)) ||
-        zi->mnemonic == ZYDIS_MNEMONIC_VDBPSADBW) {
+        !(thunk->mem_write || mask_suppresses(zi))) {
         return;
     }
     thunk->mask = zi->raw.evex.aaa;
-    thunk->mask_faults = !exception_class_suppresses(zi->meta.exception_class);
+    thunk->mask_faults = !mask_suppresses(zi);
     thunk->mask_elem = op->element_size / 8;
     thunk->mask_packed = zi->meta.category == ZYDIS_CATEGORY_COMPRESS ||
                          zi->meta.category == ZYDIS_CATEGORY_EXPAND;
     thunk->mask_bits = mask_length(build->src, op);
-    if (zi->mnemonic == ZYDIS_MNEMONIC_VGF2P8AFFINEQB ||
-        zi->mnemonic == ZYDIS_MNEMONIC_VGF2P8AFFINEINVQB) {
-        thunk->mask_elem = 8; /* a matrix serves eight bytes */
-        thunk->mask_group = zi->raw.evex.b ? 0 : 8;
-    }
 }
 
 /*

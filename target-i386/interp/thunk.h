@@ -43,7 +43,6 @@ typedef struct Thunk {
     bool mask_packed;    /* elements are contiguous in memory: expand and compress */
     bool mask_faults;    /* elements that are not touched can fault all the same */
     uint8_t mask_bits;   /* how many mask bits count */
-    uint8_t mask_group;  /* mask bits an element of memory; 0: bits repeat over the elements */
 } Thunk;
 
 /* Frees a CPU's thunks. Nothing decoded may use them any more. */

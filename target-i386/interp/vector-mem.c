@@ -122,15 +122,10 @@ static void maskmovdqu(X86CPU *cpu, const Insn *insn)
 
 static void maskmovq(X86CPU *cpu, const Insn *insn)
 {
-    uint8_t data[8], mask[8];
-    unsigned top = cpu->x87.fsw >> FPU_TOP_SHIFT & 7;
-
     vector_check(cpu, THUNK_CHECK_MMX);
     x87_check_pending(cpu);
-    memcpy(data, cpu->x87.st[(insn->reg - top) & 7].bytes, 8);
-    memcpy(mask, cpu->x87.st[(insn->rm - top) & 7].bytes, 8);
-    maskmov_bytes(cpu, insn, data, mask, 8);
-    mmx_enter(cpu);
+    mmx_enter(cpu); /* even if the store faults */
+    maskmov_bytes(cpu, insn, cpu->x87.st[insn->reg].bytes, cpu->x87.st[insn->rm].bytes, 8);
 }
 
 static InsnFn *select_maskmov(const InsnSource *src, Insn *insn)
@@ -226,7 +221,6 @@ static void gather_evex(X86CPU *cpu, const Insn *insn)
                 element_linear(cpu, insn, gather_index(cpu, insn, shape, i), size, false);
 
             element_set(&cpu->vec[insn->reg], i, size, element_load(cpu, va, size));
-            vector_clear_upper(cpu, insn->reg, shape.count * size);
             *mask &= ~(1ull << i);
         }
     }

@@ -271,12 +271,6 @@ static uint64_t masked_elements(const X86CPU *cpu, const Thunk *thunk, unsigned 
 
         return n == 64 ? UINT64_MAX : (1ull << n) - 1;
     }
-    if (thunk->mask_group) {
-        for (unsigned i = 0; i < count; i++) {
-            result |= (uint64_t)!!(mask >> (i * thunk->mask_group) & 0xff) << i;
-        }
-        return result;
-    }
     for (unsigned i = 0; i < 64; i += count) {
         result |= mask >> i;
     }

@@ -270,11 +270,6 @@ void fpu_image_put_x87(const X86CPU *cpu, uint8_t *image, bool wide)
     }
 }
 
-static uint64_t sign_extend(uint64_t value, unsigned bits)
-{
-    return (uint64_t)((int64_t)(value << (64 - bits)) >> (64 - bits));
-}
-
 void fpu_image_get_x87(X86CPU *cpu, const uint8_t *image, bool wide)
 {
     X87State *x87 = &cpu->x87;
@@ -286,9 +281,10 @@ void fpu_image_get_x87(X86CPU *cpu, const uint8_t *image, bool wide)
     x87->reserved = 0;
     x87->fop &= 0x7ff;
     load_control(cpu, x87->fcw);
-    if (wide) { /* pointers become canonical */
-        x87->fip = sign_extend(x87->fip, cpu->virt_bits);
-        x87->fdp = sign_extend(x87->fdp, cpu->virt_bits);
+    if (wide) { /* the instruction pointer becomes canonical, the data pointer does not */
+        unsigned unused = 64 - cpu->virt_bits;
+
+        x87->fip = (uint64_t)((int64_t)(x87->fip << unused) >> unused);
     } else {
         uint64_t keep = cpu_has(cpu, X86_FEATURE_ZERO_FCS_FDS) ? UINT32_MAX : 0xffffffffffffull;
 
