@@ -18,6 +18,7 @@ typedef struct StringOp {
     unsigned size;    /* of an element, bytes */
     int64_t step;     /* +size or -size */
     uint64_t mask;    /* of the address size */
+    uint32_t *flags;   /* what comparisons set; the CPU takes it over at the end */
 } StringOp;
 
 static StringOp string_begin(X86CPU *cpu, const Insn *insn)
@@ -103,10 +104,10 @@ static void lods_one(const StringOp *op)
 static void compare(const StringOp *op, uint64_t a, uint64_t b)
 {
     switch (op->size) {
-    case 1: alu_cmp8(a, b, &op->cpu->cc); break;
-    case 2: alu_cmp16(a, b, &op->cpu->cc); break;
-    case 4: alu_cmp32(a, b, &op->cpu->cc); break;
-    default: alu_cmp64(a, b, &op->cpu->cc); break;
+    case 1: alu_cmp8(a, b, op->flags); break;
+    case 2: alu_cmp16(a, b, op->flags); break;
+    case 4: alu_cmp32(a, b, op->flags); break;
+    default: alu_cmp64(a, b, op->flags); break;
     }
 }
 
@@ -216,11 +217,15 @@ static void string_run(X86CPU *cpu, const Insn *insn, StringOne *one, StringBulk
                        bool compares)
 {
     StringOp op = string_begin(cpu, insn);
+    /* A fault gives back the flags of before the instruction (SDM 2B, REP). */
+    uint32_t flags = cpu->cc;
     bool until_zero = insn->flags & INSN_REP, until_set = insn->flags & INSN_REPNE;
     uint64_t done = 0;
 
+    op.flags = &flags;
     if (!(insn->flags & (INSN_REP | INSN_REPNE))) {
         one(&op);
+        cpu->cc = flags;
         return;
     }
     while (repeat_count(&op)) {
@@ -231,15 +236,17 @@ static void string_run(X86CPU *cpu, const Insn *insn, StringOne *one, StringBulk
             n = 1;
         }
         repeat_count_minus(&op, n);
-        if (compares && ((until_zero && !(cpu->cc & FL_ZF)) || (until_set && (cpu->cc & FL_ZF)))) {
+        if (compares && ((until_zero && !(flags & FL_ZF)) || (until_set && (flags & FL_ZF)))) {
             break;
         }
         done += n;
         if (repeat_count(&op) && (done >= STRETCH || vcpu_pending(&cpu->vcpu) ||
                                   cpu->debug_active)) {
+            cpu->cc = flags;
             return; /* RIP stays: the rest comes after whatever is pending */
         }
     }
+    cpu->cc = flags;
     insn_advance(cpu, insn);
 }
 

@@ -236,9 +236,19 @@ static bool add_register(ThunkBuild *build, const ZydisDecodedOperand *op)
     return true;
 }
 
-static bool exception_class_suppresses(ZydisExceptionClass class)
+/* By exception class, but for those that use one element of memory for several results. */
+static bool mask_suppresses(const ZydisDecodedInstruction *zi)
 {
-    switch (class) {
+    switch (zi->mnemonic) {
+    case ZYDIS_MNEMONIC_VDBPSADBW:
+    case ZYDIS_MNEMONIC_VGF2P8AFFINEQB:
+    case ZYDIS_MNEMONIC_VGF2P8AFFINEINVQB:
+    case ZYDIS_MNEMONIC_VCVTNE2PS2BF16:
+        return false;
+    default:
+        break;
+    }
+    switch (zi->meta.exception_class) {
     case ZYDIS_EXCEPTION_CLASS_E1:
     case ZYDIS_EXCEPTION_CLASS_E2:
     case ZYDIS_EXCEPTION_CLASS_E3:
@@ -253,15 +263,29 @@ static bool exception_class_suppresses(ZydisExceptionClass class)
     }
 }
 
-/* The mask counts elements of the result, or of what is compared if the result is a mask. */
+/*
+ * Elements that the mask counts: those of the result, or of the memory operand if they are fewer
+ * (conversions) or the result is a mask itself.
+ */
 static unsigned mask_length(const InsnSource *src, const ZydisDecodedOperand *memory)
 {
-    if (src->ops[0].type != ZYDIS_OPERAND_TYPE_REGISTER ||
-        ZydisRegisterGetClass(src->ops[0].reg.value) != ZYDIS_REGCLASS_MASK) {
-        return src->ops[0].element_count;
+    const ZydisDecodedInstruction *zi = src->zi;
+    const ZydisDecodedOperand *result = &src->ops[0];
+    unsigned of_memory = memory->element_count, of_result = result->element_count;
+
+    if (zi->meta.isa_set == ZYDIS_ISA_SET_AVX512F_SCALAR ||
+        zi->meta.isa_set == ZYDIS_ISA_SET_AVX512DQ_SCALAR) {
+        return 1;
     }
-    return src->zi->raw.evex.b ? src->zi->avx.vector_length / memory->element_size
-                               : memory->element_count;
+    if (zi->raw.evex.b) {
+        of_memory = zi->avx.vector_length / memory->element_size;
+    } else if (zi->avx.broadcast.is_static && zi->avx.broadcast.mode) {
+        return of_result;
+    }
+    if (result->type == ZYDIS_OPERAND_TYPE_REGISTER && reg_file(result->reg.value) == FILE_MASK) {
+        return of_memory;
+    }
+    return MIN(of_memory, of_result);
 }
 
 /* A masked memory operand touches only the elements whose mask bit is set (SDM 1, 15.6.4). */
@@ -271,20 +295,15 @@ static void note_mask(ThunkBuild *build, const ZydisDecodedOperand *op)
     Thunk *thunk = &build->thunk;
 
     if (zi->encoding != ZYDIS_INSTRUCTION_ENCODING_EVEX || !zi->raw.evex.aaa ||
-        !(thunk->mem_write || exception_class_suppresses(zi->meta.exception_class)) ||
-        zi->mnemonic == ZYDIS_MNEMONIC_VDBPSADBW) {
+        !(thunk->mem_write || mask_suppresses(zi))) {
         return;
     }
     thunk->mask = zi->raw.evex.aaa;
+    thunk->mask_faults = !mask_suppresses(zi);
     thunk->mask_elem = op->element_size / 8;
     thunk->mask_packed = zi->meta.category == ZYDIS_CATEGORY_COMPRESS ||
                          zi->meta.category == ZYDIS_CATEGORY_EXPAND;
     thunk->mask_bits = mask_length(build->src, op);
-    if (zi->mnemonic == ZYDIS_MNEMONIC_VGF2P8AFFINEQB ||
-        zi->mnemonic == ZYDIS_MNEMONIC_VGF2P8AFFINEINVQB) {
-        thunk->mask_elem = 8; /* a matrix serves eight bytes */
-        thunk->mask_group = 8;
-    }
 }
 
 /*
@@ -571,7 +590,7 @@ static void emit_thunk(const ThunkBuild *build, Emit *emit, const Emit *insn, ui
         emit_stmxcsr(emit, EMIT_CPU(x87.mxcsr));
         emit_ldmxcsr_constant(emit, here, constants);
     }
-    for (unsigned i = 0; i < build->op_count; i++) {
+    for (unsigned i = build->op_count; i-- > 0;) { /* MULX: of two results in one, the first stays */
         if (build->ops[i].store) {
             emit_operand(build, emit, &build->ops[i], true);
         }

@@ -41,8 +41,8 @@ typedef struct Thunk {
     uint8_t mask;        /* EVEX opmask register that governs the memory operand, 0: none */
     uint8_t mask_elem;   /* bytes an element of a masked memory operand */
     bool mask_packed;    /* elements are contiguous in memory: expand and compress */
+    bool mask_faults;    /* elements that are not touched can fault all the same */
     uint8_t mask_bits;   /* how many mask bits count */
-    uint8_t mask_group;  /* mask bits an element of memory; 0: bits repeat over the elements */
 } Thunk;
 
 /* Frees a CPU's thunks. Nothing decoded may use them any more. */

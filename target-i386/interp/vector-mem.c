@@ -122,15 +122,10 @@ static void maskmovdqu(X86CPU *cpu, const Insn *insn)
 
 static void maskmovq(X86CPU *cpu, const Insn *insn)
 {
-    uint8_t data[8], mask[8];
-    unsigned top = cpu->x87.fsw >> FPU_TOP_SHIFT & 7;
-
     vector_check(cpu, THUNK_CHECK_MMX);
     x87_check_pending(cpu);
-    memcpy(data, cpu->x87.st[(insn->reg - top) & 7].bytes, 8);
-    memcpy(mask, cpu->x87.st[(insn->rm - top) & 7].bytes, 8);
-    maskmov_bytes(cpu, insn, data, mask, 8);
-    mmx_enter(cpu);
+    mmx_enter(cpu); /* even if the store faults */
+    maskmov_bytes(cpu, insn, cpu->x87.st[insn->reg].bytes, cpu->x87.st[insn->rm].bytes, 8);
 }
 
 static InsnFn *select_maskmov(const InsnSource *src, Insn *insn)
@@ -166,7 +161,8 @@ typedef union GatherShape {
         uint8_t index_size; /* bytes: 4 or 8 */
         uint8_t elem_size;
         uint8_t count;
-        uint8_t mask; /* opmask register, EVEX forms */
+        uint8_t mask;       /* opmask register, EVEX forms */
+        uint8_t mask_count; /* elements of a vector mask that become whole at the start */
     };
     uint64_t packed;
 } GatherShape;
@@ -198,7 +194,7 @@ static void gather_vex(X86CPU *cpu, const Insn *insn)
     unsigned size = shape.elem_size;
 
     vector_check_vex(cpu);
-    expand_mask(mask, shape.count, size);
+    expand_mask(mask, shape.mask_count, size);
     for (unsigned i = 0; i < shape.count; i++) {
         if (element_sign(mask, i, size)) {
             uint64_t va =
@@ -264,6 +260,7 @@ static uint64_t gather_shape(const InsnSource *src, const ZydisDecodedOperand *d
     shape.index_size = wide_index ? 8 : 4;
     shape.elem_size = data->element_size / 8;
     shape.count = MIN(data_bits / data->element_size, index_bits / (wide_index ? 64 : 32));
+    shape.mask_count = src->zi->avx.vector_length / data->element_size;
     if (src->zi->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX) {
         shape.mask = src->zi->raw.evex.aaa;
     }

@@ -271,12 +271,6 @@ static uint64_t masked_elements(const X86CPU *cpu, const Thunk *thunk, unsigned 
 
         return n == 64 ? UINT64_MAX : (1ull << n) - 1;
     }
-    if (thunk->mask_group) {
-        for (unsigned i = 0; i < count; i++) {
-            result |= (uint64_t)!!(mask >> (i * thunk->mask_group) & 0xff) << i;
-        }
-        return result;
-    }
     for (unsigned i = 0; i < 64; i += count) {
         result |= mask >> i;
     }
@@ -321,7 +315,7 @@ static void vector_masked_store(X86CPU *cpu, const Insn *insn)
         thunk_call_any(cpu, thunk, &bounce); /* first: its flags stay though the store fails */
     }
     for (unsigned i = 0; i < count; i++) {
-        if (touched >> i & 1) {
+        if ((touched >> i & 1) || thunk->mask_faults) {
             mmu_probe(cpu, cpu->mmu_view, va + i * elem, elem, ACCESS_WRITE);
         }
     }

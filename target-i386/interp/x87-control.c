@@ -281,7 +281,11 @@ void fpu_image_get_x87(X86CPU *cpu, const uint8_t *image, bool wide)
     x87->reserved = 0;
     x87->fop &= 0x7ff;
     load_control(cpu, x87->fcw);
-    if (!wide) {
+    if (wide) { /* the instruction pointer becomes canonical, the data pointer does not */
+        unsigned unused = 64 - cpu->virt_bits;
+
+        x87->fip = (uint64_t)((int64_t)(x87->fip << unused) >> unused);
+    } else {
         uint64_t keep = cpu_has(cpu, X86_FEATURE_ZERO_FCS_FDS) ? UINT32_MAX : 0xffffffffffffull;
 
         x87->fip &= keep;

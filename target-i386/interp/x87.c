@@ -161,7 +161,6 @@ static void x87_store(X86CPU *cpu, const Insn *insn)
 
     x87_begin(cpu);
     va = insn_linear(cpu, insn, thunk->mem_size, true);
-    mmu_probe(cpu, cpu->mmu_view, va, thunk->mem_size, ACCESS_WRITE);
     x87_run(cpu, thunk, &bounce, &image);
     if (!(image.state.fsw & unmasked)) {
         mmu_write(cpu, cpu->mmu_view, va, &bounce, thunk->mem_size);

@@ -448,6 +448,42 @@ static void make_gprs(InsnCase *test, Random *random)
     }
 }
 
+static bool is_xsave(const InsnCase *test)
+{
+    ZydisISASet set = test->zi.meta.isa_set;
+
+    return set == ZYDIS_ISA_SET_XSAVE || set == ZYDIS_ISA_SET_XSAVEC ||
+           set == ZYDIS_ISA_SET_XSAVEOPT;
+}
+
+/* An aligned area, components that the host's kernel and the guest have both enabled, a good header. */
+static void make_xsave(InsnCase *test, Random *random)
+{
+    const uint64_t components = 0xe7;
+    unsigned base = ZydisRegisterGetId(test->ops[0].mem.base);
+    InsnState *state = &test->state;
+    uint64_t header[8] = {0};
+    uint32_t area = DATA_VA + random_below(random, 64) * 64;
+    uint32_t mxcsr = random_next(random) & (random_below(random, 8) ? 0xffff : 0x1ffff);
+    uint8_t *at = state->data + (area - DATA_VA);
+
+    state->gpr[0] = random_next(random) & components;
+    state->gpr[2] = 0;
+    state->gpr[base] = area - test->ops[0].mem.disp.value;
+    if (test->mode == TEST_32) {
+        state->gpr[base] = (uint32_t)state->gpr[base];
+    }
+    header[0] = random_next(random) & components;
+    if (random_below(random, 2)) {
+        header[1] = 1ull << 63 | header[0] | (random_next(random) & components);
+    }
+    if (random_below(random, 8) == 0) {
+        header[random_below(random, 8)] = random_next(random);
+    }
+    memcpy(at + 24, &mxcsr, 4);
+    memcpy(at + 512, header, sizeof(header));
+}
+
 void case_make_state(InsnCase *test, Random *random)
 {
     InsnState *state = &test->state;
@@ -471,6 +507,9 @@ void case_make_state(InsnCase *test, Random *random)
     align_base(test, random);
     if (test->form->vsib) {
         tame_indices(test, random);
+    }
+    if (is_xsave(test)) {
+        make_xsave(test, random);
     }
     state->vector = -1;
 }

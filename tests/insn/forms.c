@@ -103,9 +103,6 @@ static bool isa_excluded(ZydisISASet set)
     case ZYDIS_ISA_SET_VTX:
     case ZYDIS_ISA_SET_WAITPKG:
     case ZYDIS_ISA_SET_XOP:
-    case ZYDIS_ISA_SET_XSAVE:
-    case ZYDIS_ISA_SET_XSAVEC:
-    case ZYDIS_ISA_SET_XSAVEOPT:
     case ZYDIS_ISA_SET_XSAVES:
     case ZYDIS_ISA_SET_LWP:
         return true;
@@ -146,6 +143,8 @@ static bool mnemonic_excluded(const ZydisDecodedInstruction *zi)
     case ZYDIS_MNEMONIC_UD1:
     case ZYDIS_MNEMONIC_UD2:
     case ZYDIS_MNEMONIC_RSM:
+    case ZYDIS_MNEMONIC_XGETBV:
+    case ZYDIS_MNEMONIC_XSETBV:
     case ZYDIS_MNEMONIC_MOVDIR64B:
     case ZYDIS_MNEMONIC_IN:
     case ZYDIS_MNEMONIC_OUT:
