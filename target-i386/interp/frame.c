@@ -74,13 +74,14 @@ static uint64_t frame_linear(X86CPU *cpu, const Frame *frame, uint64_t offset, u
     return (uint32_t)(frame->ss.base + offset);
 }
 
-/* A frame that wraps round the end of a 16-bit stack: slot by slot, all probed first. */
-static void frame_write_wrapped(X86CPU *cpu, const Frame *frame)
+/* Slot by slot in the order of the pushes, which decides the address a fault reports. */
+static void frame_write_slots(X86CPU *cpu, const Frame *frame)
 {
     uint64_t va[FRAME_SLOTS];
 
     for (unsigned i = 0; i < frame->count; i++) {
         uint64_t offset = (frame->sp - (i + 1) * frame->size) & frame->mask;
+
         va[i] = frame_linear(cpu, frame, offset, frame->size);
         mmu_probe(cpu, frame->view, va[i], frame->size, ACCESS_WRITE | ACCESS_STACK);
     }
@@ -89,21 +90,37 @@ static void frame_write_wrapped(X86CPU *cpu, const Frame *frame)
     }
 }
 
+/* The host's address of the whole frame if it lies in one page of plain RAM. */
+static uint8_t *frame_host(X86CPU *cpu, const Frame *frame, uint64_t bottom, unsigned bytes)
+{
+    uint64_t va = (frame->flat ? 0 : frame->ss.base) + bottom;
+
+    if (!frame->flat) {
+        if (!segment_contains(&frame->ss, bottom, bytes)) {
+            return NULL;
+        }
+        va = (uint32_t)va;
+    }
+    if ((va ^ mmu_tlb_entry(cpu, frame->view, va)->write_tag) > GUEST_PAGE_SIZE - bytes) {
+        return NULL;
+    }
+    return mmu_host(cpu, frame->view, va, bytes, ACCESS_WRITE);
+}
+
 uint64_t frame_commit(X86CPU *cpu, const Frame *frame)
 {
     unsigned bytes = frame->count * frame->size;
     uint64_t top = frame->sp & frame->mask;
     uint64_t bottom = (frame->sp - bytes) & frame->mask;
-    uint8_t buffer[FRAME_SLOTS * 8];
+    bool wraps = ((top - 1) & frame->mask) < bottom;
+    uint8_t *host = wraps ? NULL : frame_host(cpu, frame, bottom, bytes);
 
-    /* Top 0 is the whole stack above: its first slot ends at the wrap. */
-    if (((top - 1) & frame->mask) < bottom) {
-        frame_write_wrapped(cpu, frame);
+    if (!host) {
+        frame_write_slots(cpu, frame);
         return bottom;
     }
     for (unsigned i = 0; i < frame->count; i++) {
-        memcpy(buffer + bytes - (i + 1) * frame->size, &frame->slots[i], frame->size);
+        memcpy(host + bytes - (i + 1) * frame->size, &frame->slots[i], frame->size);
     }
-    mmu_write(cpu, frame->view, frame_linear(cpu, frame, bottom, bytes), buffer, bytes);
     return bottom;
 }

@@ -47,10 +47,10 @@ extern int (*trap_hook)(Frame *frame); /* true: resume */
 uint32_t try_call(void (*fn)(void));
 /* The same at privilege 3 with @eflags; @fn ends with a trap, INT 0x80 if all is well. */
 uint32_t user_call(void (*fn)(void), uint32_t eflags);
-#define TRAP(body) ({ void trap_body_(void) { body; } try_call(trap_body_); })
-#define USER(body) ({ void user_body_(void) { body; asm volatile("int $0x80"); } \
+#define TRAP(...) ({ void trap_body_(void) { __VA_ARGS__; } try_call(trap_body_); })
+#define USER(...) ({ void user_body_(void) { __VA_ARGS__; asm volatile("int $0x80"); } \
                       user_call(user_body_, 2); })
-#define USER_FLAGS(flags, body) ({ void user_body_(void) { body; asm volatile("int $0x80"); } \
+#define USER_FLAGS(flags, ...) ({ void user_body_(void) { __VA_ARGS__; asm volatile("int $0x80"); } \
                       user_call(user_body_, (flags)); })
 /* Virtual-8086 mode at 1000:@ip of .text16, stack 8000:8000, with @eflags; ends by a trap. */
 uint32_t v86_call(uint16_t ip, uint32_t eflags);

@@ -56,10 +56,10 @@ uint32_t try_call(void (*fn)(void));
 uint32_t user_call(void (*fn)(void), uint64_t rflags);
 uint32_t compat_call(const char *code, uint64_t rflags);
 void compat_kernel(const char *code);
-#define TRAP(body) ({ void trap_body_(void) { body; } try_call(trap_body_); })
-#define USER(body) ({ void user_body_(void) { body; asm volatile("int $0x80"); } \
+#define TRAP(...) ({ void trap_body_(void) { __VA_ARGS__; } try_call(trap_body_); })
+#define USER(...) ({ void user_body_(void) { __VA_ARGS__; asm volatile("int $0x80"); } \
                       user_call(user_body_, 2); })
-#define USER_FLAGS(flags, body) ({ void user_body_(void) { body; asm volatile("int $0x80"); } \
+#define USER_FLAGS(flags, ...) ({ void user_body_(void) { __VA_ARGS__; asm volatile("int $0x80"); } \
                       user_call(user_body_, (flags)); })
 #define CODE32(name, text)                                                                         \
     extern char name[];                                                                            \
