@@ -15,7 +15,9 @@
 #include "memory/memory.h"
 #include "target-i386/features.h"
 
-/* Register numbers as in ModRM (SDM 2A table 2-2), then two slots that make address sums uniform. */
+/*
+ * Register numbers as in ModRM (SDM 2A table 2-2), then two slots that make address sums uniform.
+ */
 enum {
     R_RAX, R_RCX, R_RDX, R_RBX, R_RSP, R_RBP, R_RSI, R_RDI,
     R_R8, R_R9, R_R10, R_R11, R_R12, R_R13, R_R14, R_R15,
@@ -60,9 +62,9 @@ typedef enum {
 } X86Exception;
 
 /*
- * A segment register with its hidden part. attr has the access rights as in the second doubleword of
- * a descriptor, shifted right by 8: type 3:0, S 4, DPL 6:5, P 7, AVL 12, L 13, D/B 14, G 15; bit 16
- * says unusable (null). The limit is in bytes, granularity applied.
+ * A segment register with its hidden part. attr has the access rights as in the second doubleword
+ * of a descriptor, shifted right by 8: type 3:0, S 4, DPL 6:5, P 7, AVL 12, L 13, D/B 14, G 15; bit
+ * 16 says unusable (null). The limit is in bytes, granularity applied.
  */
 typedef struct X86Segment {
     uint64_t base;
@@ -198,8 +200,8 @@ typedef struct X86CPU {
     CodeCache *code;        /* decoded blocks */
     struct ThunkArena *thunks; /* host code for vector and x87 instructions; NULL until needed */
     /*
-     * FERR#: an x87 exception is reported through the board (CR0.NE clear). True: IGNNE# is asserted,
-     * go on. NULL: no such wire, #MF is raised.
+     * FERR#: an x87 exception is reported through the board (CR0.NE clear). True: IGNNE# is
+     * asserted, go on. NULL: no such wire, #MF is raised.
      */
     bool (*ferr)(void *opaque);
     void *ferr_opaque;
@@ -263,16 +265,20 @@ static inline bool cpu_canonical(const X86CPU *cpu, uint64_t addr)
 
 /* --- life (target-i386/cpu.c, lead) ---------------------------------------- */
 
-typedef struct CodeDomain CodeDomain; /* the CPUs that share one memory: target-i386/interp/cache.h */
+typedef struct CodeDomain CodeDomain; /* CPUs that share one memory (interp/cache.h) */
 
 /* A CPU on @memory and @ports, not yet reset, without a model; @index 0 is the boot CPU. */
 X86CPU *cpu_new(MemorySpace *memory, PortSpace *ports, CodeDomain *domain, unsigned index);
 void cpu_free(X86CPU *cpu);
 /* Puts the CPU into its state after power-on or, with @init, after INIT (SDM 3A table 9-1). */
 void cpu_reset(X86CPU *cpu, bool init);
-/* Recomputes what is derived from CR0, CR4, EFER, CS, SS, CPL, EFLAGS: code_size, ss32, mmu_view. */
+/*
+ * Recomputes what is derived from CR0, CR4, EFER, CS, SS, CPL, EFLAGS: code_size, ss32, mmu_view.
+ */
 void cpu_update_mode(X86CPU *cpu);
-/* Writes EFLAGS bits of @mask from @value, without privilege checks; keeps mode and view current. */
+/*
+ * Writes EFLAGS bits of @mask from @value, without privilege checks; keeps mode and view current.
+ */
 void cpu_set_eflags(X86CPU *cpu, uint32_t value, uint32_t mask);
 
 /* --- raising (target-i386/interp/exception.c, helper sys) ------------------ */
@@ -288,7 +294,9 @@ static inline G_NORETURN void cpu_raise_gp(X86CPU *cpu, uint32_t error)
 {
     cpu_raise_error(cpu, EXC_GP, error);
 }
-/* Delivers the exception, interrupt or NMI through the IDT. Run loop only; may raise a further one. */
+/*
+ * Delivers the exception, interrupt or NMI through the IDT. Run loop only; may raise a further one.
+ */
 void cpu_deliver(X86CPU *cpu, int vector, bool software, bool has_error, uint32_t error);
 /* Raises #DF or resets by SDM 3A table 6-5 when @vector comes while another is being delivered. */
 void cpu_deliver_pending_exception(X86CPU *cpu);

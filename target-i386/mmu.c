@@ -20,7 +20,14 @@ enum {
 #define PTE_XD (1ULL << 63)
 
 /* #PF error code bits (SDM 3A figure 4-12). */
-enum { PF_P = 1u << 0, PF_W = 1u << 1, PF_U = 1u << 2, PF_RSVD = 1u << 3, PF_ID = 1u << 4, PF_PK = 1u << 5 };
+enum {
+    PF_P = 1u << 0,
+    PF_W = 1u << 1,
+    PF_U = 1u << 2,
+    PF_RSVD = 1u << 3,
+    PF_ID = 1u << 4,
+    PF_PK = 1u << 5
+};
 
 #define PAGE_OFFSET_MASK (GUEST_PAGE_SIZE - 1ULL)
 
@@ -369,7 +376,8 @@ static void tlb_enter(X86CPU *cpu, MmuView view, uint64_t va, const Walk *walk,
     cpu->tlb_shift[view][set] = walk->shift;
     cpu->tlb_large |= walk->shift > GUEST_PAGE_BITS;
     if (walk->writable && page->write == page->read) {
-        /* Tag first, marks after: pairs with mmu_forget_writes(), which marks first and scans after. */
+        /* Tag first, marks after: pairs with mmu_forget_writes(), which marks first and scans
+         * after. */
         __atomic_store_n(&entry->write_tag, tag, __ATOMIC_SEQ_CST);
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
         if (ram_page_marks(page->block, page->offset)) {
@@ -466,7 +474,9 @@ void mmu_forget_writes(X86CPU *cpu, const RamBlock *block, uint64_t offset)
 
 /* --- faults ---------------------------------------------------------------- */
 
-/* #SS(0) through the stack segment, explicit or implied; #GP(0) through any other (SDM 1, 3.3.7.1). */
+/*
+ * #SS(0) through the stack segment, explicit or implied; #GP(0) through any other (SDM 1, 3.3.7.1).
+ */
 static G_NORETURN void raise_non_canonical(X86CPU *cpu, unsigned access)
 {
     bool stack = access & ACCESS_STACK;

@@ -89,14 +89,15 @@ void mmu_write(X86CPU *cpu, MmuView view, uint64_t va, const void *buffer, unsig
 void mmu_probe(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, unsigned access);
 /*
  * Host address of @va if @size bytes from there lie in one page of plain RAM that may be accessed
- * so (a writable page has no watch marks), else NULL (devices, crossing). Raises faults like access.
+ * so (a writable page has no watch marks), else NULL (devices, crossing). Raises faults like
+ * access.
  */
 void *mmu_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, unsigned access);
 
 /*
  * A locked read-modify-write: host address of the operand if it lies in one page of RAM (watched or
- * not), else NULL with the machine lock taken, so that others who fall back too stay out. Raises the
- * faults of a write. mmu_rmw_end() tells watchers and drops the lock.
+ * not), else NULL with the machine lock taken, so that others who fall back too stay out. Raises
+ * the faults of a write. mmu_rmw_end() tells watchers and drops the lock.
  */
 typedef struct MmuRmw {
     RamBlock *block; /* to be told of the write; NULL: not watched */

@@ -72,8 +72,8 @@ static void apic_timer_arm_deadline(Apic *apic)
 
 /*
  * @now is the caller's reading of the clock: a count that starts has not run out by now, however
- * long the host keeps this thread from its next reading. One that ran out while its host timer still
- * waits for the main loop keeps that timer; without one, it ran out while masked.
+ * long the host keeps this thread from its next reading. One that ran out while its host timer
+ * still waits for the main loop keeps that timer; without one, it ran out while masked.
  */
 static void apic_timer_arm_count(Apic *apic, int64_t now)
 {

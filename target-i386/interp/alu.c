@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* ADD, OR, ADC, SBB, AND, SUB, XOR, CMP, TEST, INC, DEC, NEG, NOT in every size and form (SDM 2). */
+/*
+ * ADD, OR, ADC, SBB, AND, SUB, XOR, CMP, TEST, INC, DEC, NEG, NOT in every size and form (SDM 2).
+ */
 #include "target-i386/interp/alu.h"
 
-/* Forms: register-register, register-memory, memory-register, register-immediate, memory-immediate. */
+/*
+ * Forms: register-register, register-memory, memory-register, register-immediate, memory-immediate.
+ */
 enum { FORM_RR, FORM_RM, FORM_MR, FORM_RI, FORM_MI, FORM_MR_LOCK, FORM_MI_LOCK, FORM_COUNT };
 
 #define READ_ONLY_FORMS(op, bits)                                                                  \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Arithmetic by the host's own instructions: each helper computes a result and the flags as the host
- * sets them, so that AF, PF and partial updates are right by construction (SDM 1 appendix A).
+ * Arithmetic by the host's own instructions: each helper computes a result and the flags as the
+ * host sets them, so that AF, PF and partial updates are right by construction (SDM 1 appendix A).
  */
 #ifndef TARGET_I386_INTERP_ALU_H
 #define TARGET_I386_INTERP_ALU_H
@@ -17,40 +17,47 @@ static inline uint32_t flags_from_ax(uint32_t ax)
 #define HOST_FLAGS "lahf\n\tseto %%al"
 
 #define ALU_BINARY(name, insn, bits, suffix, mod)                                                  \
-    static inline uint##bits##_t alu_##name##bits(uint##bits##_t a, uint##bits##_t b, uint32_t *cc) \
+    static inline uint##bits##_t alu_##name##bits(uint##bits##_t a, uint##bits##_t b,              \
+                                                  uint32_t *cc)                                    \
     {                                                                                              \
         uint32_t ax;                                                                               \
-        __asm__(insn suffix " %" mod "2, %" mod "0\n\t" HOST_FLAGS                                  \
-                : "+r"(a), "=a"(ax) : "r"(b) : "cc");                                              \
+        __asm__(insn suffix " %" mod "2, %" mod "0\n\t" HOST_FLAGS                                 \
+                : "+r"(a), "=a"(ax)                                                                \
+                : "r"(b)                                                                           \
+                : "cc");                                                                           \
         *cc = flags_from_ax(ax);                                                                   \
         return a;                                                                                  \
     }
 /* With carry in. */
 #define ALU_CARRY(name, insn, bits, suffix, mod)                                                   \
-    static inline uint##bits##_t alu_##name##bits(uint##bits##_t a, uint##bits##_t b, uint32_t *cc) \
+    static inline uint##bits##_t alu_##name##bits(uint##bits##_t a, uint##bits##_t b,              \
+                                                  uint32_t *cc)                                    \
     {                                                                                              \
         uint32_t ax;                                                                               \
-        __asm__("btl $0, %3\n\t" insn suffix " %" mod "2, %" mod "0\n\t" HOST_FLAGS                 \
-                : "+r"(a), "=a"(ax) : "r"(b), "r"(*cc) : "cc");                                    \
+        __asm__("btl $0, %3\n\t" insn suffix " %" mod "2, %" mod "0\n\t" HOST_FLAGS                \
+                : "+r"(a), "=a"(ax)                                                                \
+                : "r"(b), "r"(*cc)                                                                 \
+                : "cc");                                                                           \
         *cc = flags_from_ax(ax);                                                                   \
         return a;                                                                                  \
     }
 /* One operand; INC and DEC keep CF. */
 #define ALU_UNARY(name, insn, bits, suffix, mod, keep)                                             \
-    static inline uint##bits##_t alu_##name##bits(uint##bits##_t a, uint##bits##_t b, uint32_t *cc) \
+    static inline uint##bits##_t alu_##name##bits(uint##bits##_t a, uint##bits##_t b,              \
+                                                  uint32_t *cc)                                    \
     {                                                                                              \
         uint32_t ax;                                                                               \
-        __asm__(insn suffix " %" mod "0\n\t" HOST_FLAGS : "+r"(a), "=a"(ax) : : "cc");              \
+        __asm__(insn suffix " %" mod "0\n\t" HOST_FLAGS : "+r"(a), "=a"(ax) : : "cc");             \
         *cc = (flags_from_ax(ax) & ~(uint32_t)(keep)) | (*cc & (keep));                            \
         return a;                                                                                  \
     }
 #define ALU_NOT(bits)                                                                              \
-    static inline uint##bits##_t alu_not##bits(uint##bits##_t a, uint##bits##_t b, uint32_t *cc)    \
+    static inline uint##bits##_t alu_not##bits(uint##bits##_t a, uint##bits##_t b, uint32_t *cc)   \
     {                                                                                              \
         return ~a;                                                                                 \
     }
 #define ALU_MOVE(bits)                                                                             \
-    static inline uint##bits##_t alu_xchg##bits(uint##bits##_t a, uint##bits##_t b, uint32_t *cc)   \
+    static inline uint##bits##_t alu_xchg##bits(uint##bits##_t a, uint##bits##_t b, uint32_t *cc)  \
     {                                                                                              \
         return b;                                                                                  \
     }
@@ -105,12 +112,12 @@ static inline void normalize_registers(const InsnSource *src, Insn *insn)
 /* --- memory read-modify-write ------------------------------------------------- */
 
 /*
- * LOCK: atomic on one host word where the operand is RAM within a page; else under the machine lock,
- * one access after the other.
+ * LOCK: atomic on one host word where the operand is RAM within a page; else under the machine
+ * lock, one access after the other.
  */
 #define DEFINE_LOCKED(bits)                                                                        \
-    typedef uint##bits##_t AluFn##bits(uint##bits##_t a, uint##bits##_t b, uint32_t *cc);           \
-    static inline uint##bits##_t locked_apply##bits(X86CPU *cpu, uint64_t va, uint##bits##_t b,     \
+    typedef uint##bits##_t AluFn##bits(uint##bits##_t a, uint##bits##_t b, uint32_t *cc);          \
+    static inline uint##bits##_t locked_apply##bits(X86CPU *cpu, uint64_t va, uint##bits##_t b,    \
                                                     AluFn##bits *fn)                               \
     {                                                                                              \
         MmuRmw rmw;                                                                                \

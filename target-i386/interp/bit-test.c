@@ -122,7 +122,9 @@ INSN_FAMILY(bit_test)
     return immediate ? bit_mi : bit_mr;
 }
 
-/* A zero source sets ZF and leaves the destination alone, upper half included, as on Intel and AMD. */
+/*
+ * A zero source sets ZF and leaves the destination alone, upper half included, as on Intel and AMD.
+ */
 #define BIT_SCAN(name, bits, suffix, mod)                                                          \
     static void name##bits(X86CPU *cpu, const Insn *insn)                                          \
     {                                                                                              \
@@ -131,8 +133,10 @@ INSN_FAMILY(bit_test)
                                : mmu_load##bits(cpu, insn_linear(cpu, insn, bits / 8, false));     \
         uint##bits##_t a = 0;                                                                      \
         uint32_t ax;                                                                               \
-        __asm__(#name suffix " %" mod "2, %" mod "0\n\t" HOST_FLAGS                                 \
-                : "+r"(a), "=a"(ax) : "r"(b) : "cc");                                              \
+        __asm__(#name suffix " %" mod "2, %" mod "0\n\t" HOST_FLAGS                                \
+                : "+r"(a), "=a"(ax)                                                                \
+                : "r"(b)                                                                           \
+                : "cc");                                                                           \
         cpu->cc = flags_from_ax(ax);                                                               \
         if (b) {                                                                                   \
             reg_set##bits(cpu, insn->reg, a);                                                      \

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The decoded-block cache. Blocks belong to one CPU and are found by the RAM their bytes lie in, so
- * that they survive changes of address space. A page that holds decoded code is marked; a write to it
- * takes the slow path, and where it meets a 64-byte granule with code, the blocks there are dropped:
- * at once in the writing CPU, through a queue in the others (which hardware too shows only at a
- * serializing point, SDM 3A 8.1.3).
+ * that they survive changes of address space. A page that holds decoded code is marked; a write to
+ * it takes the slow path, and where it meets a 64-byte granule with code, the blocks there are
+ * dropped: at once in the writing CPU, through a queue in the others (which hardware too shows only
+ * at a serializing point, SDM 3A 8.1.3).
  */
 #include "target-i386/interp/cache.h"
 
@@ -151,7 +151,9 @@ static unsigned hash_of(uint64_t ram, uint32_t mode)
     return (ram ^ (ram >> 15) ^ mode) % HASH_SIZE;
 }
 
-/* What the rest of a dropped block turns into: back to the run loop, which looks the code up anew. */
+/*
+ * What the rest of a dropped block turns into: back to the run loop, which looks the code up anew.
+ */
 static void insn_gone(X86CPU *cpu, const Insn *insn)
 {
     cpu_leave_block(cpu);
@@ -268,7 +270,9 @@ void code_flush(X86CPU *cpu)
     g_mutex_unlock(&cpu->code->lock);
 }
 
-/* A write to [ram, ram+size), within one page. Cache lock held; true if the page stays of interest. */
+/*
+ * A write to [ram, ram+size), within one page. Cache lock held; true if the page stays of interest.
+ */
 static bool cache_written(CodeCache *cache, uint64_t ram, uint64_t size)
 {
     CodePage *page = page_find(cache, ram);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* XCHG, XADD, CMPXCHG, CMPXCHG8B, CMPXCHG16B: atomic with LOCK, and XCHG always (SDM 3A 8.1.2.2). */
+/*
+ * XCHG, XADD, CMPXCHG, CMPXCHG8B, CMPXCHG16B: atomic with LOCK, and XCHG always (SDM 3A 8.1.2.2).
+ */
 #include "target-i386/interp/alu.h"
 
 #define EXCHANGE(bits)                                                                             \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The decoded instruction and what instruction functions use: operands, effective addresses, flags,
- * the stack. A function runs with RIP at its own instruction; whatever it raises leaves the state of
- * before. The run loop advances RIP after it, except for INSN_END instructions, which set RIP.
+ * the stack. A function runs with RIP at its own instruction; whatever it raises leaves the state
+ * of before. The run loop advances RIP after it, except for INSN_END instructions, which set RIP.
  */
 #ifndef TARGET_I386_INTERP_INSN_H
 #define TARGET_I386_INTERP_INSN_H
@@ -42,8 +42,8 @@ struct Insn {
         const void *thunk;  /* family-owned */
     };
     int64_t disp;           /* displacement (RIP-relative ones include the instruction length) */
-    uint16_t reg;           /* ModRM.reg-like operand: byte offset into regs[] for general registers,
-                               plain number for other register files */
+    uint16_t reg; /* ModRM.reg-like operand: byte offset into regs[] for general registers,
+                     plain number for other register files */
     uint16_t rm;            /* register operand of ModRM.rm, likewise; unused with memory */
     uint16_t mnemonic;      /* ZydisMnemonic */
     uint8_t base, index;    /* general register numbers, R_ZERO if none, R_RIP for RIP-relative */
@@ -70,14 +70,16 @@ typedef struct InsnSource {
 } InsnSource;
 
 /*
- * A family's chooser: memory operand, reg/rm, imm, sizes are filled in already; returns the function,
- * or NULL for #UD. May change any field of @insn.
+ * A family's chooser: memory operand, reg/rm, imm, sizes are filled in already; returns the
+ * function, or NULL for #UD. May change any field of @insn.
  */
 typedef InsnFn *InsnSelect(const InsnSource *src, Insn *insn);
 
 /* For choosers: byte offset into regs[] of a general register, plain number of any other. */
 uint16_t insn_register_offset(ZydisRegister reg);
-/* For choosers: fills in the memory operand @mem, for one that is not among the visible operands. */
+/*
+ * For choosers: fills in the memory operand @mem, for one that is not among the visible operands.
+ */
 void insn_fill_memory(const InsnSource *src, const ZydisDecodedOperandMem *mem, Insn *insn);
 /* For choosers: the segment of a memory operand, DS where Zydis names none. */
 SegReg insn_segment(ZydisRegister reg);
@@ -127,9 +129,13 @@ void reg_set(X86CPU *cpu, uint16_t offset, uint64_t value, unsigned size);
 
 /* --- memory operands ---------------------------------------------------------- */
 
-/* The linear address of @offset in @seg after limit and type checks (legacy modes), raising #GP/#SS. */
+/*
+ * The linear address of @offset in @seg after limit and type checks (legacy modes), raising
+ * #GP/#SS.
+ */
 uint64_t seg_linear(X86CPU *cpu, SegReg seg, uint64_t offset, unsigned size, bool write);
-uint64_t insn_linear_slow(X86CPU *cpu, const Insn *insn, uint64_t offset, unsigned size, bool write);
+uint64_t insn_linear_slow(X86CPU *cpu, const Insn *insn, uint64_t offset, unsigned size,
+                          bool write);
 
 /* The memory operand's offset, before any truncation. */
 static inline uint64_t insn_offset(X86CPU *cpu, const Insn *insn)
@@ -223,7 +229,9 @@ InsnSelect insn_select_vector;
 uint32_t cpu_port_read(X86CPU *cpu, uint16_t port, unsigned size);
 void cpu_port_write(X86CPU *cpu, uint16_t port, uint32_t value, unsigned size);
 
-/* Checks CPL/IOPL and the TSS I/O bitmap for @size ports from @port; raises #GP(0) (SDM 1, 19.5). */
+/*
+ * Checks CPL/IOPL and the TSS I/O bitmap for @size ports from @port; raises #GP(0) (SDM 1, 19.5).
+ */
 void cpu_check_io(X86CPU *cpu, uint16_t port, unsigned size);
 
 #endif

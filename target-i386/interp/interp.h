@@ -8,8 +8,8 @@
 /* Runs guest code until the CPU halts or is asked to stop (VcpuOps.run). */
 void interp_run(Vcpu *vcpu);
 /*
- * Executes exactly one instruction (of a REP string instruction, as much as one uninterrupted stretch
- * does). False if it raised an exception, which is left undelivered in cpu->exception.
+ * Executes exactly one instruction (of a REP string instruction, as much as one uninterrupted
+ * stretch does). False if it raised an exception, which is left undelivered in cpu->exception.
  */
 bool interp_step(X86CPU *cpu);
 /* VcpuOps of a CPU that the interpreter runs. */

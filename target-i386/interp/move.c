@@ -116,7 +116,8 @@ EXTEND(sx, int, 32, 64)
 INSN_FAMILY(extend)
 {
     static InsnFn *const zero[2][3][2] = {EXTEND_ROW(zx, 8), EXTEND_ROW(zx, 16)};
-    static InsnFn *const sign[3][3][2] = {EXTEND_ROW(sx, 8), EXTEND_ROW(sx, 16), EXTEND_ROW(sx, 32)};
+    static InsnFn *const sign[3][3][2] = {EXTEND_ROW(sx, 8), EXTEND_ROW(sx, 16),
+                                          EXTEND_ROW(sx, 32)};
     unsigned to = size_index(operand_bytes(src, 0)) - 1;
     unsigned from = size_index(operand_bytes(src, 1));
     bool memory = insn->ea != EA_NONE;
@@ -307,7 +308,9 @@ static void pop_m(X86CPU *cpu, const Insn *insn)
     uint64_t value = stack_pop(cpu, insn->opsize);
     uint64_t after = cpu->regs[R_RSP], va;
 
-    /* A fault must leave RSP alone, so the address is taken first and RSP put back for the store. */
+    /*
+     * A fault must leave RSP alone, so the address is taken first and RSP put back for the store.
+     */
     cpu->regs[R_RSP] = rsp;
     if (insn->base == R_RSP) {
         Insn moved = *insn;

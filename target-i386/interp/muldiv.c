@@ -24,8 +24,10 @@ static uint64_t operand_load(X86CPU *cpu, const Insn *insn)
     {                                                                                              \
         uint8_t b = operand_load(cpu, insn);                                                       \
         uint32_t ax = reg_get8(cpu, R_RAX * 8), flags;                                             \
-        __asm__(insn_name "b %2\n\tmovzwl %%ax, %1\n\t" HOST_FLAGS                                  \
-                : "+a"(ax), "=&r"(flags) : "r"(b) : "cc");                                         \
+        __asm__(insn_name "b %2\n\tmovzwl %%ax, %1\n\t" HOST_FLAGS                                 \
+                : "+a"(ax), "=&r"(flags)                                                           \
+                : "r"(b)                                                                           \
+                : "cc");                                                                           \
         reg_set16(cpu, R_RAX * 8, flags);                                                          \
         cpu->cc = flags_from_ax(ax);                                                               \
     }                                                                                              \
@@ -33,8 +35,10 @@ static uint64_t operand_load(X86CPU *cpu, const Insn *insn)
     {                                                                                              \
         uint16_t b = operand_load(cpu, insn), low, high = 0;                                       \
         uint32_t ax = reg_get16(cpu, R_RAX * 8);                                                   \
-        __asm__(insn_name "w %3\n\tmovw %%ax, %1\n\t" HOST_FLAGS                                    \
-                : "+a"(ax), "=&r"(low), "+d"(high) : "r"(b) : "cc");                               \
+        __asm__(insn_name "w %3\n\tmovw %%ax, %1\n\t" HOST_FLAGS                                   \
+                : "+a"(ax), "=&r"(low), "+d"(high)                                                 \
+                : "r"(b)                                                                           \
+                : "cc");                                                                           \
         reg_set16(cpu, R_RAX * 8, low);                                                            \
         reg_set16(cpu, R_RDX * 8, high);                                                           \
         cpu->cc = flags_from_ax(ax);                                                               \
@@ -43,8 +47,10 @@ static uint64_t operand_load(X86CPU *cpu, const Insn *insn)
     {                                                                                              \
         uint32_t b = operand_load(cpu, insn), low, high = 0;                                       \
         uint32_t ax = reg_get32(cpu, R_RAX * 8);                                                   \
-        __asm__(insn_name "l %3\n\tmovl %%eax, %1\n\t" HOST_FLAGS                                   \
-                : "+a"(ax), "=&r"(low), "+d"(high) : "r"(b) : "cc");                               \
+        __asm__(insn_name "l %3\n\tmovl %%eax, %1\n\t" HOST_FLAGS                                  \
+                : "+a"(ax), "=&r"(low), "+d"(high)                                                 \
+                : "r"(b)                                                                           \
+                : "cc");                                                                           \
         reg_set32(cpu, R_RAX * 8, low);                                                            \
         reg_set32(cpu, R_RDX * 8, high);                                                           \
         cpu->cc = flags_from_ax(ax);                                                               \
@@ -52,8 +58,10 @@ static uint64_t operand_load(X86CPU *cpu, const Insn *insn)
     static void name##_64(X86CPU *cpu, const Insn *insn)                                           \
     {                                                                                              \
         uint64_t b = operand_load(cpu, insn), low, high = 0, ax = cpu->regs[R_RAX];                \
-        __asm__(insn_name "q %3\n\tmovq %%rax, %1\n\t" HOST_FLAGS                                   \
-                : "+a"(ax), "=&r"(low), "+d"(high) : "r"(b) : "cc");                               \
+        __asm__(insn_name "q %3\n\tmovq %%rax, %1\n\t" HOST_FLAGS                                  \
+                : "+a"(ax), "=&r"(low), "+d"(high)                                                 \
+                : "r"(b)                                                                           \
+                : "cc");                                                                           \
         cpu->regs[R_RAX] = low;                                                                    \
         cpu->regs[R_RDX] = high;                                                                   \
         cpu->cc = flags_from_ax(ax);                                                               \
@@ -68,8 +76,10 @@ WIDE(imul, "imul")
                                                     uint32_t *cc)                                  \
     {                                                                                              \
         uint32_t ax;                                                                               \
-        __asm__("imul" suffix " %" mod "2, %" mod "0\n\t" HOST_FLAGS                                \
-                : "+r"(a), "=a"(ax) : "r"(b) : "cc");                                              \
+        __asm__("imul" suffix " %" mod "2, %" mod "0\n\t" HOST_FLAGS                               \
+                : "+r"(a), "=a"(ax)                                                                \
+                : "r"(b)                                                                           \
+                : "cc");                                                                           \
         *cc = flags_from_ax(ax);                                                                   \
         return a;                                                                                  \
     }                                                                                              \

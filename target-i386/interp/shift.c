@@ -10,8 +10,10 @@
     static uint##bits##_t do_##name##bits(uint##bits##_t a, uint8_t count, uint32_t *cc)           \
     {                                                                                              \
         uint32_t ax;                                                                               \
-        __asm__("btl $0, %3\n\t" #name suffix " %%cl, %" mod "0\n\t" HOST_FLAGS                     \
-                : "+r"(a), "=a"(ax) : "c"(count), "r"(*cc) : "cc");                                \
+        __asm__("btl $0, %3\n\t" #name suffix " %%cl, %" mod "0\n\t" HOST_FLAGS                    \
+                : "+r"(a), "=a"(ax)                                                                \
+                : "c"(count), "r"(*cc)                                                             \
+                : "cc");                                                                           \
         *cc = flags_from_ax(ax);                                                                   \
         return a;                                                                                  \
     }
@@ -117,8 +119,10 @@ INSN_FAMILY(shift)
                                           uint32_t *cc)                                            \
     {                                                                                              \
         uint32_t ax;                                                                               \
-        __asm__(#name suffix " %%cl, %" mod "2, %" mod "0\n\t" HOST_FLAGS                           \
-                : "+r"(a), "=a"(ax) : "r"(b), "c"(count) : "cc");                                  \
+        __asm__(#name suffix " %%cl, %" mod "2, %" mod "0\n\t" HOST_FLAGS                          \
+                : "+r"(a), "=a"(ax)                                                                \
+                : "r"(b), "c"(count)                                                               \
+                : "cc");                                                                           \
         *cc = flags_from_ax(ax);                                                                   \
         return a;                                                                                  \
     }                                                                                              \

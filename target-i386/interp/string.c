@@ -166,7 +166,9 @@ static uint64_t movs_bulk(const StringOp *op, uint64_t count)
         return 0;
     }
     bytes = n * op->size;
-    /* Overlap with the destination ahead repeats a pattern: the host's own REP MOVSB does the same. */
+    /*
+     * Overlap with the destination ahead repeats a pattern: the host's own REP MOVSB does the same.
+     */
     __asm__ volatile("rep movsb" : "+S"(source), "+D"(destination), "+c"(bytes) : : "memory");
     advance_register(op, R_RSI, n);
     advance_register(op, R_RDI, n);
