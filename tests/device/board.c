@@ -39,17 +39,10 @@ Board *board_new(void)
     return board;
 }
 
-static void free_vcpu(gpointer vcpu)
-{
-    ((Vcpu *)vcpu)->ops->free(vcpu);
-}
-
 void board_free(Board *board)
 {
     ChardevSet *chardevs = board->machine->chardevs;
-    g_autoptr(GPtrArray) vcpus = g_ptr_array_new_with_free_func(free_vcpu);
 
-    g_ptr_array_extend(vcpus, board->machine->vcpus, NULL, NULL);
     machine_free(board->machine);
     chardev_set_free(chardevs);
     for (unsigned n = 0; n < board->vcpus->len; n++) {
