@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Descriptors: reading them from GDT and LDT, their bits, and what they make of a segment register. */
+/* Descriptors: reading them from GDT and LDT, their bits, and what they make of a segment register.
+ */
 #include "target-i386/interp/system.h"
 
 static uint64_t table_load64(X86CPU *cpu, uint64_t va)
@@ -134,7 +135,8 @@ X86Segment segment_null(uint16_t selector)
 
 /*
  * Real mode loads only the base and makes the segment a writable one of privilege 0; limit and
- * size stay, which is what "unreal mode" lives on. Virtual-8086 mode sets everything (SDM 3A 20.3.1).
+ * size stay, which is what "unreal mode" lives on. Virtual-8086 mode sets everything (SDM
+ * 3A 20.3.1).
  */
 void segment_load_real(X86CPU *cpu, SegReg reg, uint16_t selector)
 {

@@ -87,7 +87,8 @@ void cpu_deliver_pending_exception(X86CPU *cpu)
     cpu->delivering = -1;
 }
 
-/* Faults push RF so that an instruction breakpoint does not hit again on return (SDM 3A 17.3.1.1). */
+/* Faults push RF so that an instruction breakpoint does not hit again on return (SDM 3A 17.3.1.1).
+ */
 static bool vector_pushes_rf(int vector)
 {
     return vector < 20 && vector != EXC_DB && vector != EXC_NMI && vector != EXC_BP &&

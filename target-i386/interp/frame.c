@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Stack frames that are pushed whole or not at all: interrupts, gates and far calls check every slot
- * before the first write, so that a fault leaves the stack as it was.
+ * Stack frames that are pushed whole or not at all: interrupts, gates and far calls check every
+ * slot before the first write, so that a fault leaves the stack as it was.
  */
 #include "target-i386/interp/system.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Model-specific registers (SDM 4, APM 2 appendix A): one row each, then the functions of those that
- * do more than hold bits. What has no row, or whose feature is not offered, is #GP.
+ * Model-specific registers (SDM 4, APM 2 appendix A): one row each, then the functions of those
+ * that do more than hold bits. What has no row, or whose feature is not offered, is #GP.
  */
 #include <stddef.h>
 
@@ -228,7 +228,8 @@ static bool canonical_write(X86CPU *cpu, const MsrRow *row, uint64_t value)
     return true;
 }
 
-/* --- machine check, speculation, odds and ends -------------------------------------------------- */
+/* --- machine check, speculation, odds and ends --------------------------------------------------
+ */
 
 static bool mcg_cap_read(X86CPU *cpu, const MsrRow *row, uint64_t *value)
 {
@@ -309,7 +310,8 @@ static bool tsc_aux_write(X86CPU *cpu, const MsrRow *row, uint64_t value)
     return tsc_aux_offered(cpu);
 }
 
-/* --- the table ----------------------------------------------------------------------------------- */
+/* --- the table -----------------------------------------------------------------------------------
+ */
 
 #define FIELD(name) .field = offsetof(X86CPU, name)
 #define NEEDS(name) .feature = X86_FEATURE_##name

@@ -148,7 +148,8 @@ static void insn_pop_sreg(X86CPU *cpu, const Insn *insn)
     insn_advance(cpu, insn);
 }
 
-/* PUSH and POP of segment registers: 06/07 ES, 0E CS, 16/17 SS, 1E/1F DS, 0F A0/A1 FS, 0F A8/A9 GS. */
+/* PUSH and POP of segment registers: 06/07 ES, 0E CS, 16/17 SS, 1E/1F DS, 0F A0/A1 FS, 0F A8/A9 GS.
+ */
 INSN_FAMILY(push_pop_sreg)
 {
     bool two_byte = src->zi->opcode_map == ZYDIS_OPCODE_MAP_0F;
@@ -196,13 +197,15 @@ INSN_FAMILY(load_far_pointer)
     case ZYDIS_MNEMONIC_LFS: insn->aux = SEG_FS; break;
     default: insn->aux = SEG_GS; break;
     }
-    if (insn->ea == EA_NONE || (insn->aux <= SEG_DS && insn->aux != SEG_SS && cpu_code64(src->cpu))) {
+    if (insn->ea == EA_NONE ||
+        (insn->aux <= SEG_DS && insn->aux != SEG_SS && cpu_code64(src->cpu))) {
         return NULL;
     }
     return insn_load_far_pointer;
 }
 
-/* --- bases of FS and GS --------------------------------------------------------------------------- */
+/* --- bases of FS and GS
+ * --------------------------------------------------------------------------- */
 
 static void insn_read_base(X86CPU *cpu, const Insn *insn)
 {

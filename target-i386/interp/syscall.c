@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * SYSCALL, SYSRET, SYSENTER, SYSEXIT (SDM 2B, APM 3). The vendors differ: SYSCALL outside 64-bit code
- * is AMD's alone, SYSENTER in long mode Intel's alone; the decoder asks which CPU this is.
+ * SYSCALL, SYSRET, SYSENTER, SYSEXIT (SDM 2B, APM 3). The vendors differ: SYSCALL outside 64-bit
+ * code is AMD's alone, SYSENTER in long mode Intel's alone; the decoder asks which CPU this is.
  */
 #include "target-i386/interp/system.h"
 
@@ -55,7 +55,8 @@ static void insn_sysret(X86CPU *cpu, const Insn *insn)
     if (!(cpu->efer & EFER_SCE)) {
         cpu_raise_ud(cpu);
     }
-    if (!cpu_protected(cpu) || cpu->cpl != 0 || (wide && !insn->aux && !cpu_canonical(cpu, target))) {
+    if (!cpu_protected(cpu) || cpu->cpl != 0 ||
+        (wide && !insn->aux && !cpu_canonical(cpu, target))) {
         cpu_raise_gp(cpu, 0);
     }
     if (cpu_long_mode(cpu)) {

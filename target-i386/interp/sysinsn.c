@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * System instructions that stand alone: HLT, cache control, time stamps, MSR access, CPUID, XCR0, PKRU,
- * MONITOR. What this CPU does not have (SMM, VMX, SVM, SMX) has no row and so is #UD.
+ * System instructions that stand alone: HLT, cache control, time stamps, MSR access, CPUID, XCR0,
+ * PKRU, MONITOR. What this CPU does not have (SMM, VMX, SVM, SMX) has no row and so is #UD.
  */
 #include <sched.h>
 
@@ -101,7 +101,8 @@ INSN_FAMILY(idle)
     }
 }
 
-/* --- MONITOR, MWAIT ---------------------------------------------------------------------------- */
+/* --- MONITOR, MWAIT ----------------------------------------------------------------------------
+ */
 
 static void insn_monitor(X86CPU *cpu, const Insn *insn)
 {
@@ -139,7 +140,8 @@ INSN_FAMILY(monitor)
     return insn_monitor;
 }
 
-/* --- time stamps, CPUID ---------------------------------------------------------------------------- */
+/* --- time stamps, CPUID
+ * ---------------------------------------------------------------------------- */
 
 static void check_tsd(X86CPU *cpu)
 {
@@ -195,7 +197,8 @@ INSN_FAMILY(identify)
     }
 }
 
-/* --- MSRs -------------------------------------------------------------------------------------------- */
+/* --- MSRs
+ * -------------------------------------------------------------------------------------------- */
 
 static void insn_rdmsr(X86CPU *cpu, const Insn *insn)
 {
@@ -226,7 +229,8 @@ INSN_FAMILY(msr)
     return insn_wrmsr;
 }
 
-/* --- XCR0, PKRU ---------------------------------------------------------------------------------------- */
+/* --- XCR0, PKRU
+ * ---------------------------------------------------------------------------------------- */
 
 enum {
     XCR0_X87 = 1u << 0, XCR0_SSE = 1u << 1, XCR0_AVX = 1u << 2, XCR0_AVX512 = 7u << 5,

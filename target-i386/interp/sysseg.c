@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * System segments and tables (LLDT, LTR, SLDT, STR, LGDT, LIDT, SGDT, SIDT) and the instructions that
- * ask about descriptors (LAR, LSL, VERR, VERW, ARPL).
+ * System segments and tables (LLDT, LTR, SLDT, STR, LGDT, LIDT, SGDT, SIDT) and the instructions
+ * that ask about descriptors (LAR, LSL, VERR, VERW, ARPL).
  */
 #include "target-i386/interp/system.h"
 
@@ -110,7 +110,8 @@ INSN_FAMILY(system_segment)
     }
 }
 
-/* --- GDTR and IDTR ------------------------------------------------------------------------------ */
+/* --- GDTR and IDTR ------------------------------------------------------------------------------
+ */
 
 static X86Table *insn_table(X86CPU *cpu, const Insn *insn)
 {
@@ -163,7 +164,8 @@ INSN_FAMILY(descriptor_table)
                                                                              : insn_store_table;
 }
 
-/* --- LAR, LSL, VERR, VERW, ARPL -------------------------------------------------------------------- */
+/* --- LAR, LSL, VERR, VERW, ARPL
+ * -------------------------------------------------------------------- */
 
 static void set_zf(X86CPU *cpu, bool zf)
 {
@@ -201,9 +203,9 @@ static bool descriptor_query(X86CPU *cpu, uint16_t selector, uint32_t types, Des
 
 static void insn_lar(X86CPU *cpu, const Insn *insn)
 {
-    uint32_t types = cpu_long_mode(cpu)
-                         ? LSL_TYPES64 | 1u << DESC_CALL32
-                         : LSL_TYPES32 | 1u << DESC_CALL16 | 1u << DESC_TASK_GATE | 1u << DESC_CALL32;
+    uint32_t types = cpu_long_mode(cpu) ? LSL_TYPES64 | 1u << DESC_CALL32
+                                        : LSL_TYPES32 | 1u << DESC_CALL16 | 1u << DESC_TASK_GATE |
+                                              1u << DESC_CALL32;
     uint16_t selector;
     Descriptor d;
     bool ok;
