@@ -221,7 +221,8 @@ static void insn_mov_to_cr(X86CPU *cpu, const Insn *insn)
     insn_advance(cpu, insn);
 }
 
-/* --- MOV DR -------------------------------------------------------------------------------- */
+/* --- MOV DR -------------------------------------------------------------------------------------
+ */
 
 /* #GP below privilege 0, #UD for DR4/5 with CR4.DE, #DB where the registers are guarded. */
 static unsigned debug_register(X86CPU *cpu, const Insn *insn)
@@ -298,7 +299,8 @@ INSN_FAMILY(system_move)
                                                       : insn_select_mov_sreg(src, insn);
 }
 
-/* --- CLTS, LMSW, SMSW ---------------------------------------------------------------------- */
+/* --- CLTS, LMSW, SMSW
+ * ------------------------------------------------------------------------------ */
 
 static void insn_clts(X86CPU *cpu, const Insn *insn)
 {
@@ -342,7 +344,8 @@ INSN_FAMILY(machine_status)
     return src->zi->mnemonic == ZYDIS_MNEMONIC_LMSW ? insn_lmsw : insn_clts;
 }
 
-/* --- INVLPG, INVPCID ----------------------------------------------------------------------- */
+/* --- INVLPG, INVPCID
+ * -------------------------------------------------------------------------------- */
 
 /* The address is not checked against the segment; a non-canonical one does nothing. */
 static void insn_invlpg(X86CPU *cpu, const Insn *insn)

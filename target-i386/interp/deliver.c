@@ -27,8 +27,7 @@ static uint32_t interrupt_gate_error(const Interrupt *intr)
 
 /* --- through the vector table of real mode -------------------------------------------------- */
 
-/*
- * Pushes FLAGS (@flags), CS, IP and jumps to the vector; @table is the linear address of the IVT.
+/* Pushes FLAGS (@flags), CS, IP and jumps to the vector; @table is the linear address of the IVT.
  */
 static void interrupt_through_ivt(X86CPU *cpu, const Interrupt *intr, uint64_t table,
                                   uint16_t flags, uint32_t clear)
@@ -101,7 +100,8 @@ static bool interrupt_redirect_v86(X86CPU *cpu, const Interrupt *intr)
     return true;
 }
 
-/* --- through gates, in 16- and 32-bit protected mode --------------------------------------- */
+/* --- through gates, in 16- and 32-bit protected mode --------------------------------------------
+ */
 
 /* The IDT entry, present and of a type that the mode has, with DPL checked for INT n. */
 static void interrupt_fetch_gate(X86CPU *cpu, const Interrupt *intr, bool wide, Descriptor *gate)
@@ -277,7 +277,8 @@ static void interrupt_deliver_protected(X86CPU *cpu, const Interrupt *intr)
     interrupt_same_level(cpu, intr, &gate, &code, size, offset);
 }
 
-/* --- long mode (SDM 3A 6.14) --------------------------------------------------------------- */
+/* --- long mode (SDM 3A 6.14) ---------------------------------------------------------------------
+ */
 
 /* The handler's stack: IST, inner stack or the current one; aligned to 16 bytes. */
 static uint64_t interrupt_stack64(X86CPU *cpu, const Interrupt *intr, unsigned ist, unsigned cpl)
@@ -341,7 +342,8 @@ void interrupt_deliver(X86CPU *cpu, const Interrupt *intr)
     }
 }
 
-/* --- INT n, INT3, INTO, INT1 --------------------------------------------------------------- */
+/* --- INT n, INT3, INTO, INT1
+ * ---------------------------------------------------------------------- */
 
 static void insn_interrupt(X86CPU *cpu, const Insn *insn, uint8_t vector, bool redirectable)
 {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * Descriptors: reading them from GDT and LDT, their bits, and what they make of a segment register.
+/* Descriptors: reading them from GDT and LDT, their bits, and what they make of a segment register.
  */
 #include "target-i386/interp/system.h"
 

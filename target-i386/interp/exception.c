@@ -87,8 +87,7 @@ void cpu_deliver_pending_exception(X86CPU *cpu)
     cpu->delivering = -1;
 }
 
-/*
- * Faults push RF so that an instruction breakpoint does not hit again on return (SDM 3A 17.3.1.1).
+/* Faults push RF so that an instruction breakpoint does not hit again on return (SDM 3A 17.3.1.1).
  */
 static bool vector_pushes_rf(int vector)
 {
@@ -140,21 +139,19 @@ static void cpu_accept_sipi(X86CPU *cpu)
 }
 
 /*
- * Asks the interrupt controller under the machine lock, under which it also raises VCPU_INTR; so
- * clearing the bit before asking loses nothing. After a vector the bit is set again: there may be
- * more.
+ * Asks the interrupt controller under the machine lock, under which it also keeps VCPU_INTR true to
+ * what it can deliver; a bit that it left behind with nothing to deliver goes.
  */
 static int cpu_acknowledge_interrupt(X86CPU *cpu)
 {
     bool taken = machine_lock_enter();
     int vector = -1;
 
-    vcpu_clear(&cpu->vcpu, VCPU_INTR);
     if (cpu->vcpu.intr_ops) {
         vector = cpu->vcpu.intr_ops->accept(cpu->vcpu.intr_opaque);
     }
-    if (vector >= 0) {
-        atomic_fetch_or(&cpu->vcpu.pending, VCPU_INTR);
+    if (vector < 0) {
+        vcpu_clear(&cpu->vcpu, VCPU_INTR);
     }
     machine_lock_leave(taken);
     return vector;

@@ -250,7 +250,8 @@ void far_transfer(X86CPU *cpu, uint16_t selector, uint64_t offset, unsigned size
     }
 }
 
-/* --- RETF ---------------------------------------------------------------------------------- */
+/* --- RETF ---------------------------------------------------------------------------------------
+ */
 
 void return_fetch_code(X86CPU *cpu, uint16_t selector, Descriptor *code)
 {
@@ -347,7 +348,8 @@ static void retf(X86CPU *cpu, unsigned size, unsigned extra)
     cpu->cpu_rip = rip;
 }
 
-/* --- instructions -------------------------------------------------------------------------- */
+/* --- instructions
+ * --------------------------------------------------------------------------------- */
 
 static void insn_far_direct(X86CPU *cpu, const Insn *insn)
 {

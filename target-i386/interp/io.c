@@ -23,8 +23,7 @@ void cpu_port_write(X86CPU *cpu, uint16_t port, uint32_t value, unsigned size)
     }
 }
 
-/*
- * The bitmap's two bytes are read whatever @size is; both must be within the TSS (SDM 1, 19.5.2).
+/* The bitmap's two bytes are read whatever @size is; both must be within the TSS (SDM 1, 19.5.2).
  */
 static bool io_bitmap_allows(X86CPU *cpu, uint16_t port, unsigned size)
 {

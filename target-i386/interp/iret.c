@@ -121,8 +121,7 @@ static void iret_check_rip(X86CPU *cpu, const Descriptor *code, uint64_t rip)
     }
 }
 
-/*
- * To protected mode or long mode; the stack is popped going outwards and always from 64-bit code.
+/* To protected mode or long mode; the stack is popped going outwards and always from 64-bit code.
  */
 static void iret_protected(X86CPU *cpu, unsigned size, uint64_t rip, uint16_t cs, uint32_t flags)
 {

@@ -228,7 +228,8 @@ static bool canonical_write(X86CPU *cpu, const MsrRow *row, uint64_t value)
     return true;
 }
 
-/* --- machine check, speculation, odds and ends --------------------------------------------- */
+/* --- machine check, speculation, odds and ends --------------------------------------------------
+ */
 
 static bool mcg_cap_read(X86CPU *cpu, const MsrRow *row, uint64_t *value)
 {
@@ -309,7 +310,8 @@ static bool tsc_aux_write(X86CPU *cpu, const MsrRow *row, uint64_t value)
     return tsc_aux_offered(cpu);
 }
 
-/* --- the table ----------------------------------------------------------------------------- */
+/* --- the table -----------------------------------------------------------------------------------
+ */
 
 #define FIELD(name) .field = offsetof(X86CPU, name)
 #define NEEDS(name) .feature = X86_FEATURE_##name

@@ -148,8 +148,7 @@ static void insn_pop_sreg(X86CPU *cpu, const Insn *insn)
     insn_advance(cpu, insn);
 }
 
-/*
- * PUSH and POP of segment registers: 06/07 ES, 0E CS, 16/17 SS, 1E/1F DS, 0F A0/A1 FS, 0F A8/A9 GS.
+/* PUSH and POP of segment registers: 06/07 ES, 0E CS, 16/17 SS, 1E/1F DS, 0F A0/A1 FS, 0F A8/A9 GS.
  */
 INSN_FAMILY(push_pop_sreg)
 {
@@ -205,7 +204,8 @@ INSN_FAMILY(load_far_pointer)
     return insn_load_far_pointer;
 }
 
-/* --- bases of FS and GS -------------------------------------------------------------------- */
+/* --- bases of FS and GS
+ * --------------------------------------------------------------------------- */
 
 static void insn_read_base(X86CPU *cpu, const Insn *insn)
 {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * System flags: CLI, STI, PUSHF, POPF, CLAC, STAC, with their virtual-8086 rules (SDM 3A 20.3.3).
+/* System flags: CLI, STI, PUSHF, POPF, CLAC, STAC, with their virtual-8086 rules (SDM 3A 20.3.3).
  */
 #include "target-i386/interp/system.h"
 

@@ -110,7 +110,8 @@ INSN_FAMILY(system_segment)
     }
 }
 
-/* --- GDTR and IDTR ------------------------------------------------------------------------- */
+/* --- GDTR and IDTR ------------------------------------------------------------------------------
+ */
 
 static X86Table *insn_table(X86CPU *cpu, const Insn *insn)
 {
@@ -163,7 +164,8 @@ INSN_FAMILY(descriptor_table)
                                                                              : insn_store_table;
 }
 
-/* --- LAR, LSL, VERR, VERW, ARPL ------------------------------------------------------------ */
+/* --- LAR, LSL, VERR, VERW, ARPL
+ * -------------------------------------------------------------------- */
 
 static void set_zf(X86CPU *cpu, bool zf)
 {

@@ -114,8 +114,7 @@ static inline uint16_t gate_selector(const Descriptor *d)
     return d->raw >> 16;
 }
 
-/*
- * Reads the descriptor @selector names; false if it lies outside its table. @selector is not null.
+/* Reads the descriptor @selector names; false if it lies outside its table. @selector is not null.
  */
 bool descriptor_fetch(X86CPU *cpu, uint16_t selector, Descriptor *d);
 /* The same, raising @vector with the selector (and @ext) when outside, or when null @null_error. */

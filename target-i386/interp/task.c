@@ -151,7 +151,8 @@ static void task_state_save(X86CPU *cpu, uint64_t next_rip, uint32_t eflags)
     mmu_write(cpu, mmu_system_view(cpu), va, image, size);
 }
 
-/* --- loading the new task's segments ------------------------------------------------------- */
+/* --- loading the new task's segments ------------------------------------------------------------
+ */
 
 static void task_load_ldt(X86CPU *cpu, uint16_t selector, uint32_t ext)
 {
@@ -234,7 +235,8 @@ static void task_load_segments(X86CPU *cpu, const TaskState *state, uint32_t ext
     }
 }
 
-/* --- the switch ---------------------------------------------------------------------------- */
+/* --- the switch
+ * ------------------------------------------------------------------------------------ */
 
 static uint64_t task_descriptor_address(const X86CPU *cpu, uint16_t selector)
 {

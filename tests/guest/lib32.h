@@ -50,8 +50,15 @@ uint32_t user_call(void (*fn)(void), uint32_t eflags);
 #define TRAP(...) ({ void trap_body_(void) { __VA_ARGS__; } try_call(trap_body_); })
 #define USER(...) ({ void user_body_(void) { __VA_ARGS__; asm volatile("int $0x80"); } \
                       user_call(user_body_, 2); })
-#define USER_FLAGS(flags, ...) ({ void user_body_(void) { __VA_ARGS__; asm volatile("int $0x80"); } \
-                      user_call(user_body_, (flags)); })
+#define USER_FLAGS(flags, ...)                                                                     \
+    ({                                                                                             \
+        void user_body_(void)                                                                      \
+        {                                                                                          \
+            __VA_ARGS__;                                                                           \
+            asm volatile("int $0x80");                                                             \
+        }                                                                                          \
+        user_call(user_body_, (flags));                                                            \
+    })
 /* Virtual-8086 mode at 1000:@ip of .text16, stack 8000:8000, with @eflags; ends by a trap. */
 uint32_t v86_call(uint16_t ip, uint32_t eflags);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Bare-metal support for long mode: trap catcher, privilege 3, compatibility mode, test pages. The
- * first GiB is mapped 1:1 for the supervisor and at USER_BASE for users; TEST_PAGE(n) are 4 KiB pages
- * whose entries TEST_PTE(n) a test may write.
+ * first GiB is mapped 1:1 for the supervisor and at USER_BASE for users; TEST_PAGE(n) are 4 KiB
+ * pages whose entries TEST_PTE(n) a test may write.
  */
 #ifndef TESTS_GUEST_LIB64_H
 #define TESTS_GUEST_LIB64_H
@@ -59,8 +59,15 @@ void compat_kernel(const char *code);
 #define TRAP(...) ({ void trap_body_(void) { __VA_ARGS__; } try_call(trap_body_); })
 #define USER(...) ({ void user_body_(void) { __VA_ARGS__; asm volatile("int $0x80"); } \
                       user_call(user_body_, 2); })
-#define USER_FLAGS(flags, ...) ({ void user_body_(void) { __VA_ARGS__; asm volatile("int $0x80"); } \
-                      user_call(user_body_, (flags)); })
+#define USER_FLAGS(flags, ...)                                                                     \
+    ({                                                                                             \
+        void user_body_(void)                                                                      \
+        {                                                                                          \
+            __VA_ARGS__;                                                                           \
+            asm volatile("int $0x80");                                                             \
+        }                                                                                          \
+        user_call(user_body_, (flags));                                                            \
+    })
 #define CODE32(name, text)                                                                         \
     extern char name[];                                                                            \
     asm(".pushsection .text\n.code32\n" #name ":\n" text "\n.code64\n.popsection")
@@ -83,7 +90,10 @@ static inline uint64_t read_msr(uint32_t msr)
 }
 static inline void write_msr(uint32_t msr, uint64_t value)
 {
-    asm volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+    asm volatile("wrmsr"
+                 :
+                 : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+                 : "memory");
 }
 static inline void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {

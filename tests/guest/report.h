@@ -27,8 +27,9 @@ static inline uint8_t inb(uint16_t port)
 void put_string(const char *s);
 void put_hex(uint64_t value);
 /*
- * True unless the oracle at hand is QEMU's TCG, which checks no segment limits and has other gaps: it is
- * given a second debug console at 0xea to tell. What it does wrong is tested by the SDM alone.
+ * True unless the oracle at hand is QEMU's TCG, which checks no segment limits and has other gaps:
+ * it is given a second debug console at 0xea to tell. What it does wrong is tested by the SDM
+ * alone.
  */
 static inline int by_sdm(void)
 {

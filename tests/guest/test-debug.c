@@ -49,7 +49,11 @@ static void test_breakpoints(void)
 
     begin();
     asm volatile("movl $1f, %0" : "=r"(at));
-    asm volatile("movl $dbg_at, %%eax; mov %%eax, %%dr0; mov $0x401, %%eax; mov %%eax, %%dr7; nop; dbg_at: nop; nop; 1:" : : : "eax");
+    asm volatile("movl $dbg_at, %%eax; mov %%eax, %%dr0; mov $0x401, %%eax; mov %%eax, %%dr7; nop; "
+                 "dbg_at: nop; nop; 1:"
+                 :
+                 :
+                 : "eax");
     check("dr-execute-count", traps, 1);
     check("dr-execute-dr6", trap_dr6[0] & 0xf, 1);
     extern char dbg_at[];
@@ -84,11 +88,7 @@ static void test_breakpoints(void)
     WRITE_DR(7, 0x2400);
     if (by_sdm()) {
         check("general-detect", TRAP(asm volatile("mov %%dr0, %%eax" : : : "eax")), 1);
-    }
-    if (by_sdm()) {
         check("general-detect-dr6", READ_DR(6) & 0x2000, 0x2000);
-    }
-    if (by_sdm()) {
         check("general-detect-off", READ_DR(7) & 0x2000, 0);
     }
     WRITE_DR(6, 0xffff0ff0);
@@ -103,16 +103,28 @@ static void test_single_step(void)
     extern char step_1[], step_2[];
 
     begin();
-    asm volatile("pushf; orl $0x100, (%%esp); popf; nop; step_1: nop; step_2: pushf; andl $~0x100, (%%esp); popf; nop" : : : "cc");
+    asm volatile("pushf; orl $0x100, (%%esp); popf; nop; step_1: nop; step_2: pushf; andl $~0x100, "
+                 "(%%esp); popf; nop"
+                 :
+                 :
+                 : "cc");
     check("tf-first", trap_eip[0], (uint32_t)step_1);
     check("tf-second", trap_eip[1], (uint32_t)step_2);
     check("tf-dr6", trap_dr6[0] & 0x400f, 0x4000);
     check("tf-count", traps, 5);
     begin();
-    asm volatile("pushf; orl $0x100, (%%esp); popf; mov $3, %%ecx; mov %0, %%edi; rep stosb; step_rep: pushf; andl $~0x100, (%%esp); popf" : : "r"(&word) : "cc", "ecx", "edi", "memory");
+    asm volatile("pushf; orl $0x100, (%%esp); popf; mov $3, %%ecx; mov %0, %%edi; rep stosb; "
+                 "step_rep: pushf; andl $~0x100, (%%esp); popf"
+                 :
+                 : "r"(&word)
+                 : "cc", "ecx", "edi", "memory");
     check("tf-rep-iterations", traps, 2 + 3 + 3);
     begin();
-    asm volatile("mov %%ss, %%eax; pushf; orl $0x100, (%%esp); popf; mov %%eax, %%ss; nop; step_ss: pushf; andl $~0x100, (%%esp); popf" : : : "cc", "eax");
+    asm volatile("mov %%ss, %%eax; pushf; orl $0x100, (%%esp); popf; mov %%eax, %%ss; nop; "
+                 "step_ss: pushf; andl $~0x100, (%%esp); popf"
+                 :
+                 :
+                 : "cc", "eax");
     extern char step_ss[];
     check("tf-mov-ss-inhibits", trap_eip[0], (uint32_t)step_ss);
     begin();
@@ -145,8 +157,11 @@ static void test_self_modifying(void)
     asm volatile("movl $7, smc_2 + 1; nop; nop; nop; smc_2: movl $1, %0" : "=a"(result));
     check("smc-same-block", result, 7);
     /* A loop that changes its own constant each time. */
-    asm volatile("xor %%edx, %%edx; mov $10, %%ecx; 1: smc_3: mov $1, %%eax; add %%eax, %%edx; incl smc_3 + 1; loop 1b"
-                 : "=d"(result) : : "eax", "ecx");
+    asm volatile("xor %%edx, %%edx; mov $10, %%ecx; 1: smc_3: mov $1, %%eax; add %%eax, %%edx; "
+                 "incl smc_3 + 1; loop 1b"
+                 : "=d"(result)
+                 :
+                 : "eax", "ecx");
     check("smc-loop", result, 55);
     /* Code copied over code that has run. */
     static uint8_t code[16];
@@ -175,7 +190,8 @@ static void test_self_modifying(void)
     check("smc-first-page", ((uint32_t (*)(void))page)(), 0x1060009);
 }
 
-/* #GP while delivering #GP, and what pushes no error code. Handled by a task, since stacks are bad. */
+/* #GP while delivering #GP, and what pushes no error code. Handled by a task, since stacks are bad.
+ */
 static void test_double_fault(void)
 {
     idt[13] = gate(SEL_CODE, stub_address(13), 0x0e, 0);
@@ -184,7 +200,12 @@ static void test_double_fault(void)
     idt[0] = gate(SEL_DATA, stub_address(0), 0x8e, 0);
     idt_reset();
     idt[0] = gate(SEL_DATA, stub_address(0), 0x8e, 0);
-    check("de-gp-is-df", TRAP(asm volatile("xor %%ecx, %%ecx; div %%ecx" : : : "eax", "ecx", "edx")), 8);
+    check("de-gp-is-df",
+          TRAP(asm volatile("xor %%ecx, %%ecx; div %%ecx"
+                            :
+                            :
+                            : "eax", "ecx", "edx")),
+          8);
     idt_reset();
     idt[3] = gate(SEL_DATA, stub_address(3), 0xee, 0);
     check("bp-gp-is-gp", TRAP(asm volatile("int3")), 13);
@@ -202,7 +223,10 @@ static void test_strings(void)
     check("repne-scas", (esi - (uint32_t)a) << 8 | ecx, 4 << 8 | 11);
     asm volatile("rep stosb" : "=D"(esi), "=c"(ecx) : "0"(a), "1"(0), "a"('d') : "cc");
     check("rep-zero", esi, (uint32_t)a);
-    asm volatile("std; rep movsb; cld" : "=S"(esi), "=c"(ecx) : "0"(b + 14), "1"(5), "D"(a + 15) : "cc", "memory");
+    asm volatile("std; rep movsb; cld"
+                 : "=S"(esi), "=c"(ecx)
+                 : "0"(b + 14), "1"(5), "D"(a + 15)
+                 : "cc", "memory");
     check("std-movs", a[11] << 8 | a[15], 'k' << 8 | 'o');
     static const char text[] = "";
     asm volatile("rep outsb" : "=S"(esi), "=c"(ecx) : "0"(text), "1"(0), "d"(0xe9));

@@ -75,15 +75,30 @@ static void test_syscall(void)
     check("syscall-rsp-user", sc_rsp >> 31, 1);
     /* SYSRET to a user routine that traps at once. */
     void user_tail(void) { asm volatile("int $0x80"); }
-    check("sysret", TRAP(asm volatile("mov $0x3202, %%r11d; mov %%rsp, tss + 4; sysretq" : : "c"((uint64_t)user_tail + USER_BASE) : "r11", "memory")), 0x80);
+    check("sysret",
+          TRAP(asm volatile("mov $0x3202, %%r11d; mov %%rsp, tss + 4; sysretq"
+                            :
+                            : "c"((uint64_t)user_tail + USER_BASE)
+                            : "r11", "memory")),
+          0x80);
     check("sysret-cs", trap.cs, SEL_UCODE);
     check("sysret-ss", trap.ss, SEL_UDATA);
     check("sysret-flags", trap.rflags & 0x3200, 0x3200);
-    check("sysretl", TRAP(asm volatile("mov $0x202, %%r11d; mov %%rsp, tss + 4; sysretl" : : "c"((uint64_t)user_tail + USER_BASE) : "r11", "memory")), 0x80);
+    check("sysretl",
+          TRAP(asm volatile("mov $0x202, %%r11d; mov %%rsp, tss + 4; sysretl"
+                            :
+                            : "c"((uint64_t)user_tail + USER_BASE)
+                            : "r11", "memory")),
+          0x80);
     check("sysretl-cs", trap.cs, SEL_UCODE32);
     check_fault("sysret-user", USER(asm volatile("sysretq")), 13, 0);
     if (by_sdm()) {
-        check_fault("sysret-non-canonical", TRAP(asm volatile("sysretq" : : "c"(0x800000000000ull) : "r11")), 13, 0);
+        check_fault("sysret-non-canonical",
+                    TRAP(asm volatile("sysretq"
+                                      :
+                                      : "c"(0x800000000000ull)
+                                      : "r11")),
+                    13, 0);
     }
     write_msr(0xc0000080, read_msr(0xc0000080) & ~1ull);
     check("syscall-disabled", USER(asm volatile("syscall" : : : "rcx", "r11")), 6);
@@ -113,14 +128,20 @@ static void test_sysenter(void)
     check("sysenter-rsp", se_rsp, 0x9d000);
     check("sysenter-cs", se_cs, SEL_CODE);
     void user_tail(void) { asm volatile("int $0x80"); }
-    check("sysexit", TRAP(asm volatile("mov %%rsp, tss + 4; sysexitq" : : "d"((uint64_t)user_tail + USER_BASE), "c"(0x80090000ull) : "memory")), 0x80);
+    check("sysexit",
+          TRAP(asm volatile("mov %%rsp, tss + 4; sysexitq"
+                            :
+                            : "d"((uint64_t)user_tail + USER_BASE), "c"(0x80090000ull)
+                            : "memory")),
+          0x80);
     check("sysexit-cs", trap.cs, SEL_CODE + 32 + 3);
     check("sysexit-rsp", trap.rsp, 0x80090000);
     check_fault("sysexit-user", USER(asm volatile("sysexitq")), 13, 0);
     check_fault("sysenter-msr-canonical", TRAP(write_msr(0x176, 0x800000000000ull)), 13, 0);
 }
 
-CODE32(c_simple, "mov $0x12345678, %eax; inc %eax; push %eax; mov %esp, %ebx; mov %cs, %ecx; int $0x80");
+CODE32(c_simple,
+       "mov $0x12345678, %eax; inc %eax; push %eax; mov %esp, %ebx; mov %cs, %ecx; int $0x80");
 CODE32(c_ud, "syscall; int $0x80");
 CODE32(c_far64, "lcall $0x2b, $0x80000000 + c_far64_target; int $0x80");
 CODE32(c_load, "mov $0x70, %eax; movl (%eax), %ebx; int $0x80");
@@ -154,19 +175,37 @@ static void test_iretq(void)
 {
     uint64_t rsp;
 
-    asm volatile("mov %%rsp, %%rbx; mov %%ss, %%eax; push %%rax; push %%rbx; pushfq; push $8; lea 1f(%%rip), %%rax;"
-                 "push %%rax; iretq; 1: mov %%rsp, %0; mov %%rbx, %%rsp" : "=r"(rsp) : : "rax", "rbx", "memory");
+    asm volatile("mov %%rsp, %%rbx; mov %%ss, %%eax; push %%rax; push %%rbx; pushfq; push $8; lea "
+                 "1f(%%rip), %%rax;"
+                 "push %%rax; iretq; 1: mov %%rsp, %0; mov %%rbx, %%rsp"
+                 : "=r"(rsp)
+                 :
+                 : "rax", "rbx", "memory");
     check("iretq-same-level", rsp != 0, 1);
     check_fault("iretq-nt", TRAP(asm volatile("pushfq; orl $0x4000, (%rsp); popfq; iretq")), 13, 0);
-    check_fault("iretq-null-cs", TRAP(asm volatile("push $0x10; push $0; push $2; push $0; push $0; iretq")), 13, 0);
-    check_fault("iretq-null-ss-user", TRAP(asm volatile("push $0; push $0; push $2; push $0x2b; push $0; iretq")), 13, 0);
-    check_fault("iretq-data-cs", TRAP(asm volatile("push $0x10; push $0; push $2; push $0x10; push $0; iretq")), 13, 0x10);
+    check_fault("iretq-null-cs",
+                TRAP(asm volatile("push $0x10; push $0; push $2; push $0; push $0; iretq")), 13, 0);
+    check_fault("iretq-null-ss-user",
+                TRAP(asm volatile("push $0; push $0; push $2; push $0x2b; push $0; iretq")), 13, 0);
+    check_fault("iretq-data-cs",
+                TRAP(asm volatile("push $0x10; push $0; push $2; push $0x10; push $0; iretq")), 13,
+                0x10);
     if (by_sdm()) {
-        check_fault("iretq-non-canonical", TRAP(asm volatile("push $0x10; push $0; push $2; push $8; movabs $0x800000000000, %%rax; push %%rax; iretq" : : : "rax")), 13, 0);
+        check_fault("iretq-non-canonical",
+                    TRAP(asm volatile("push $0x10; push $0; push $2; push $8; movabs "
+                                      "$0x800000000000, %%rax; push %%rax; iretq"
+                                      :
+                                      :
+                                      : "rax")),
+                    13, 0);
     }
     /* SS may be null at privilege 0. */
-    asm volatile("mov %%rsp, %%rbx; push $0; push %%rbx; pushfq; push $8; lea 1f(%%rip), %%rax; push %%rax; iretq;"
-                 "1: mov %%ss, %%eax; mov $0x10, %%ecx; mov %%ecx, %%ss; mov %%rax, %0" : "=r"(rsp) : : "rax", "rbx", "rcx", "memory");
+    asm volatile("mov %%rsp, %%rbx; push $0; push %%rbx; pushfq; push $8; lea 1f(%%rip), %%rax; "
+                 "push %%rax; iretq;"
+                 "1: mov %%ss, %%eax; mov $0x10, %%ecx; mov %%ecx, %%ss; mov %%rax, %0"
+                 : "=r"(rsp)
+                 :
+                 : "rax", "rbx", "rcx", "memory");
     check("iretq-null-ss", rsp & 0xffff, 0);
     if (by_sdm()) {
         check("ss-rpl-mismatch", TRAP(asm volatile("mov %0, %%ss" : : "r"(3))), 13);
@@ -198,7 +237,11 @@ static void test_segments(void)
         asm volatile("movl %%gs:0x10, %0" : "=r"(a));
         check("wrgsbase", a, 0x22);
         if (by_sdm()) {
-            check_fault("wrfsbase-canonical", TRAP(asm volatile("wrfsbase %0" : : "r"(0x800000000000ull))), 13, 0);
+            check_fault("wrfsbase-canonical",
+                        TRAP(asm volatile("wrfsbase %0"
+                                          :
+                                          : "r"(0x800000000000ull))),
+                        13, 0);
         }
         check("wrfsbase-user", USER(asm volatile("wrfsbase %0" : : "r"(0ull))), 0x80);
         WRITE_CR(4, READ_CR(4) & ~(1ull << 16));
@@ -208,7 +251,9 @@ static void test_segments(void)
     gdt[SEL_FREE / 8] = segment(0x201000, 0xf, 0x93, 4);
     asm volatile("mov %1, %%fs; movl %%fs:0x10, %0" : "=r"(a) : "r"(SEL_FREE));
     check("fs-no-limit", a, 0x11);
-    asm volatile("mov %1, %%ds; movl 0x201010, %0; mov %2, %%ds" : "=&r"(a) : "r"(SEL_FREE), "r"(SEL_DATA));
+    asm volatile("mov %1, %%ds; movl 0x201010, %0; mov %2, %%ds"
+                 : "=&r"(a)
+                 : "r"(SEL_FREE), "r"(SEL_DATA));
     check("ds-no-base", a, 0x11);
     check("push-ds-ud", TRAP(asm volatile(".byte 0x1e")), 6);
     check("les-ud", TRAP(asm volatile(".byte 0xc4, 0x00")) == 6, 1);
@@ -219,7 +264,11 @@ static void test_segments(void)
     if (by_sdm()) {
         check("lock-ud", TRAP(asm volatile("lock; .byte 0x89, 0x00")), 6);
     }
-    check("too-long", TRAP(asm volatile(".byte 0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x90")), 13);
+    check("too-long",
+          TRAP(asm volatile(
+              ".byte "
+              "0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x66,0x90")),
+          13);
     check("sti-user", USER(asm volatile("sti")), 13);
     check("umip-off-sgdt", USER(asm volatile("sub $16, %rsp; sgdt (%rsp)")), 0x80);
     if (features7[2] & 4) {
@@ -240,23 +289,12 @@ static void test_control(void)
 
     if (by_sdm()) {
         check_fault("cr0-pg-without-pe", TRAP(WRITE_CR(0, READ_CR(0) & ~1ull)), 13, 0);
-    }
-    if (by_sdm()) {
-        check_fault("cr0-nw-without-cd", TRAP(WRITE_CR(0, (READ_CR(0) & ~(3ull << 29)) | 1 << 29)), 13, 0);
-    }
-    if (by_sdm()) {
+        check_fault("cr0-nw-without-cd", TRAP(WRITE_CR(0, (READ_CR(0) & ~(3ull << 29)) | 1 << 29)),
+                    13, 0);
         check_fault("cr0-high", TRAP(WRITE_CR(0, READ_CR(0) | 1ull << 32)), 13, 0);
-    }
-    if (by_sdm()) {
         check_fault("cr4-reserved", TRAP(WRITE_CR(4, READ_CR(4) | 1ull << 31)), 13, 0);
-    }
-    if (by_sdm()) {
         check_fault("cr4-pae-in-long-mode", TRAP(WRITE_CR(4, READ_CR(4) & ~0x20ull)), 13, 0);
-    }
-    if (by_sdm()) {
         check_fault("cr3-reserved", TRAP(WRITE_CR(3, READ_CR(3) | 1ull << 60)), 13, 0);
-    }
-    if (by_sdm()) {
         check_fault("cr8-reserved", TRAP(WRITE_CR(8, 16)), 13, 0);
     }
     check("cr8", TRAP(WRITE_CR(8, 5)), NO_TRAP);
@@ -266,10 +304,10 @@ static void test_control(void)
     check("cr0-same", READ_CR(0), cr0);
     check("cr4-same", READ_CR(4), cr4);
     if (by_sdm()) {
-        check_fault("efer-reserved", TRAP(write_msr(0xc0000080, read_msr(0xc0000080) | 1ull << 40)), 13, 0);
-    }
-    if (by_sdm()) {
-        check_fault("efer-lme-paging", TRAP(write_msr(0xc0000080, read_msr(0xc0000080) & ~0x100ull)), 13, 0);
+        check_fault("efer-reserved", TRAP(write_msr(0xc0000080, read_msr(0xc0000080) | 1ull << 40)),
+                    13, 0);
+        check_fault("efer-lme-paging",
+                    TRAP(write_msr(0xc0000080, read_msr(0xc0000080) & ~0x100ull)), 13, 0);
     }
     check("efer-lma", read_msr(0xc0000080) & 0x500, 0x500);
     if (by_sdm()) {
@@ -294,8 +332,6 @@ static void test_control(void)
     write_msr(0x10, 0x10000000000);
     if (by_sdm()) {
         check("tsc-write", read_msr(0x10) >> 32, 0x100);
-    }
-    if (by_sdm()) {
         check_fault("rdpmc", TRAP(asm volatile("rdpmc" : : "c"(0x100) : "eax", "edx")), 13, 0);
     }
     check("clts-user", USER(asm volatile("clts")), 13);
@@ -311,7 +347,11 @@ static void test_control(void)
         cpuid(1, 0, leaf);
         check("osxsave-in-cpuid", leaf[2] >> 27 & 1, 1);
         check_fault("xsetbv-0", TRAP(asm volatile("xsetbv" : : "c"(0), "a"(0), "d"(0))), 13, 0);
-        check_fault("xsetbv-avx-no-sse", TRAP(asm volatile("xsetbv" : : "c"(0), "a"(5), "d"(0))), 13, 0);
+        check_fault("xsetbv-avx-no-sse",
+                    TRAP(asm volatile("xsetbv"
+                                      :
+                                      : "c"(0), "a"(5), "d"(0))),
+                    13, 0);
         check_fault("xsetbv-1", TRAP(asm volatile("xsetbv" : : "c"(1), "a"(1), "d"(0))), 13, 0);
         check("xsetbv", TRAP(asm volatile("xsetbv" : : "c"(0), "a"(3), "d"(0))), NO_TRAP);
         asm volatile("xgetbv" : "=a"(low) : "c"(0) : "edx");
@@ -330,7 +370,12 @@ static void test_double_fault(void)
     check_fault("gp-np-is-df", TRAP(asm volatile("mov %0, %%fs" : : "r"(0xfff8))), 8, 0);
     idt[14] = gate(SEL_CODE, stub_address(14), 0x0e, 0);
     idt[11] = gate(SEL_CODE, stub_address(11), 0x8e, 0);
-    check_fault("pf-np-is-df", TRAP(asm volatile("movabs 0x7f0000000000, %%rax" : : : "rax")), 8, 0);
+    check_fault("pf-np-is-df",
+                TRAP(asm volatile("movabs 0x7f0000000000, %%rax"
+                                  :
+                                  :
+                                  : "rax")),
+                8, 0);
     idt[6] = gate(SEL_CODE, stub_address(6), 0x0e, 0);
     if (by_sdm()) {
         check_fault("ud-np-is-np", TRAP(asm volatile("ud2")), 11, 6 * 8 + 3);
@@ -339,7 +384,12 @@ static void test_double_fault(void)
     idt[8] = gate(SEL_CODE, stub_address(8), 0x8e, 1);
     idt[14] = gate(SEL_CODE, stub_address(14), 0x8e, 2);
     tss.ist[1] = 0x7e0000000000;
-    check_fault("pf-pf-is-df", TRAP(asm volatile("movabs 0x7f0000000000, %%rax" : : : "rax")), 8, 0);
+    check_fault("pf-pf-is-df",
+                TRAP(asm volatile("movabs 0x7f0000000000, %%rax"
+                                  :
+                                  :
+                                  : "rax")),
+                8, 0);
     check("pf-pf-cr2", trap.cr2, 0x7e0000000000 - 8);
     idt_reset();
 }
@@ -352,7 +402,8 @@ static void test_priority(void)
     }
     check_fault("gp-before-pf", USER(asm volatile("lgdt 0x70000000")), 13, 0);
     if (by_sdm()) {
-        check("lock-before-pf", TRAP(asm volatile("lock; .byte 0x89, 0x04, 0x25, 0, 0, 0, 0xf0")), 6);
+        check("lock-before-pf", TRAP(asm volatile("lock; .byte 0x89, 0x04, 0x25, 0, 0, 0, 0xf0")),
+              6);
     }
     check_fault("ss-before-pf", TRAP(asm volatile("mov %0, %%ss" : : "r"(0xfff8))), 13, 0xfff8);
 }

@@ -17,7 +17,8 @@ enum { P = 1, W = 2, U = 4, A = 0x20, D = 0x40, PS = 0x80, PG = 0x80000000, WP =
 
 static void check_pf(const char *name, uint32_t got, uint32_t error, uint32_t address)
 {
-    check(name, (uint64_t)got << 32 | (got == NO_TRAP ? 0 : trap.error), (uint64_t)14 << 32 | error);
+    check(name, (uint64_t)got << 32 | (got == NO_TRAP ? 0 : trap.error),
+          (uint64_t)14 << 32 | error);
     if (got == 14 && read_cr2() != address) {
         check(name, read_cr2(), address);
     }
@@ -73,7 +74,12 @@ static void test_plain(void)
     /* Crossing from a present page into one that is not: nothing is written. */
     set_pte(2, 0);
     *(volatile uint32_t *)(SPARE(2) + 4092) = 0x5a5a5a5a;
-    check_pf("32-cross-write", TRAP(asm volatile("movl $0, (%0)" : : "r"(PAGE(2) - 2) : "memory")), 2, PAGE(2));
+    check_pf("32-cross-write",
+             TRAP(asm volatile("movl $0, (%0)"
+                               :
+                               : "r"(PAGE(2) - 2)
+                               : "memory")),
+             2, PAGE(2));
     check("32-cross-nothing", *(volatile uint32_t *)(SPARE(2) + 4092), 0x5a5a5a5a);
 }
 

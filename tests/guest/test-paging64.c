@@ -59,11 +59,24 @@ static void test_basic(void)
     if (by_sdm()) {
         tss.ist[0] = 0x9e000;
         idt[12] = gate(SEL_CODE, stub_address(12), 0x8e, 1);
-        check_fault("non-canonical-stack", TRAP(asm volatile("mov %0, %%rsp; push %%rax" : : "r"(0x900000000000ull))), 12, 0);
+        check_fault("non-canonical-stack",
+                    TRAP(asm volatile("mov %0, %%rsp; push %%rax"
+                                      :
+                                      : "r"(0x900000000000ull))),
+                    12, 0);
         idt_reset();
-        check_fault("non-canonical-rbp", USER(asm volatile("movabs $0x900000000000, %%rbp; mov (%%rbp), %%rax" : : : "rax")), 12, 0);
+        check_fault("non-canonical-rbp",
+                    USER(asm volatile("movabs $0x900000000000, %%rbp; mov (%%rbp), %%rax"
+                                      :
+                                      :
+                                      : "rax")),
+                    12, 0);
     }
-    check_fault("non-canonical-jump", TRAP(asm volatile("jmp *%0" : : "r"(0x800000000000ull))), 13, 0);
+    check_fault("non-canonical-jump",
+                TRAP(asm volatile("jmp *%0"
+                                  :
+                                  : "r"(0x800000000000ull))),
+                13, 0);
     check_pf("np-pml4e", LOAD(0x7f0000000000ull), 0, 0x7f0000000000ull);
 }
 
@@ -75,11 +88,26 @@ static void test_crossing(void)
     set_pte(1, SPARE(1) | P | W);
     set_pte(2, 0);
     *first = 0x1111111111111111;
-    check_pf("cross-read", TRAP(asm volatile("mov (%0), %%rax" : : "r"(va) : "rax")), 0, TEST_PAGE(2));
-    check_pf("cross-write", TRAP(asm volatile("movq $-1, (%0)" : : "r"(va) : "memory")), 2, TEST_PAGE(2));
+    check_pf("cross-read",
+             TRAP(asm volatile("mov (%0), %%rax"
+                               :
+                               : "r"(va)
+                               : "rax")),
+             0, TEST_PAGE(2));
+    check_pf("cross-write",
+             TRAP(asm volatile("movq $-1, (%0)"
+                               :
+                               : "r"(va)
+                               : "memory")),
+             2, TEST_PAGE(2));
     check("cross-write-nothing", *first, 0x1111111111111111);
     set_pte(2, SPARE(2) | P);
-    check_pf("cross-write-ro", TRAP(asm volatile("movq $-1, (%0)" : : "r"(va) : "memory")), 3, TEST_PAGE(2));
+    check_pf("cross-write-ro",
+             TRAP(asm volatile("movq $-1, (%0)"
+                               :
+                               : "r"(va)
+                               : "memory")),
+             3, TEST_PAGE(2));
     check("cross-write-ro-nothing", *first, 0x1111111111111111);
     set_pte(2, SPARE(2) | P | W);
     check("cross-write-ok", TRAP(asm volatile("movq $-1, (%0)" : : "r"(va) : "memory")), NO_TRAP);
@@ -91,7 +119,11 @@ static void test_crossing(void)
     int hook(Frame *frame) { saved_rdi = frame->rdi; saved_rcx = frame->rcx; return 0; }
     trap_hook = hook;
     set_pte(2, 0);
-    check_pf("rep-stos-fault", TRAP(asm volatile("rep stosb" : "=D"(rdi), "=c"(rcx) : "0"(TEST_PAGE(2) - 10), "1"(20ull), "a"(7))), 2, TEST_PAGE(2));
+    check_pf("rep-stos-fault",
+             TRAP(asm volatile("rep stosb"
+                               : "=D"(rdi), "=c"(rcx)
+                               : "0"(TEST_PAGE(2) - 10), "1"(20ull), "a"(7))),
+             2, TEST_PAGE(2));
     trap_hook = NULL;
     check("rep-stos-rdi", saved_rdi, TEST_PAGE(2));
     check("rep-stos-rcx", saved_rcx, 10);
@@ -102,7 +134,11 @@ static void test_crossing(void)
     trap_hook = hook2;
     tss.ist[0] = 0x9e000;
     idt[14] = gate(SEL_CODE, stub_address(14), 0x8e, 1);
-    check_pf("push-fault", TRAP(asm volatile("mov %0, %%rsp; push %%rax" : : "r"(TEST_PAGE(1)))), 2, TEST_PAGE(1) - 8);
+    check_pf("push-fault",
+             TRAP(asm volatile("mov %0, %%rsp; push %%rax"
+                               :
+                               : "r"(TEST_PAGE(1)))),
+             2, TEST_PAGE(1) - 8);
     idt_reset();
     trap_hook = NULL;
     check("push-fault-rsp", saved_rdi, TEST_PAGE(1));
@@ -207,7 +243,12 @@ static void test_smep_smap(void)
     check_pf("smap-read", LOAD(va), 1, va);
     check_pf("smap-write", STORE(va), 3, va);
     check("smap-stac", TRAP(asm volatile("stac; movb (%0), %%al" : : "r"(va) : "rax")), NO_TRAP);
-    check_pf("smap-clac", TRAP(asm volatile("stac; clac; movb (%0), %%al" : : "r"(va) : "rax")), 1, va);
+    check_pf("smap-clac",
+             TRAP(asm volatile("stac; clac; movb (%0), %%al"
+                               :
+                               : "r"(va)
+                               : "rax")),
+             1, va);
     check("smap-fetch", CALL(va), NO_TRAP);
     check("smap-user", ULOAD(va), 0x80);
     check("user-stac", USER(asm volatile("stac")), 6);

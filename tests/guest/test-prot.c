@@ -45,16 +45,33 @@ static void test_data_segments(void)
     put(1, segment(0, 0xfffff, 0xf3, 12));
     check_fault("ss-dpl", TRAP(asm volatile("mov %0, %%ss" : : "r"(FREE(1)))), 13, FREE(1));
     put(1, segment(0, 0xfffff, 0x91, 12));
-    check("ds-read-only-read", TRAP(asm volatile("mov %0, %%fs; movl %%fs:0x700, %%eax" : : "r"(FREE(1)) : "eax")), NO_TRAP);
+    check("ds-read-only-read",
+          TRAP(asm volatile("mov %0, %%fs; movl %%fs:0x700, %%eax"
+                            :
+                            : "r"(FREE(1))
+                            : "eax")),
+          NO_TRAP);
     if (by_sdm()) {
-        check_fault("ds-null-use", TRAP(asm volatile("mov %0, %%fs; movl %%fs:0, %%eax" : : "r"(0) : "eax")), 13, 0);
-        check_fault("ds-read-only-write", TRAP(asm volatile("mov %0, %%fs; movl %%eax, %%fs:0x700" : : "r"(FREE(1)))), 13, 0);
+        check_fault("ds-null-use",
+                    TRAP(asm volatile("mov %0, %%fs; movl %%fs:0, %%eax"
+                                      :
+                                      : "r"(0)
+                                      : "eax")),
+                    13, 0);
+        check_fault("ds-read-only-write",
+                    TRAP(asm volatile("mov %0, %%fs; movl %%eax, %%fs:0x700"
+                                      :
+                                      : "r"(FREE(1)))),
+                    13, 0);
         check_fault("cs-write", TRAP(asm volatile("movl %eax, %cs:0x700")), 13, 0);
     }
 }
 
-#define AT(sel, offset) \
-    TRAP(asm volatile("push %%fs; mov %w0, %%fs; movl %%fs:(%1), %%eax; pop %%fs" : : "r"(sel), "r"(offset) : "eax"))
+#define AT(sel, offset)                                                                            \
+    TRAP(asm volatile("push %%fs; mov %w0, %%fs; movl %%fs:(%1), %%eax; pop %%fs"                  \
+                      :                                                                            \
+                      : "r"(sel), "r"(offset)                                                      \
+                      : "eax"))
 
 /* QEMU's TCG checks no limits at all. */
 static void test_limits(void)
@@ -77,7 +94,11 @@ static void test_limits(void)
     check("expand-down-16bit-last", AT(FREE(2), 0xfffc), NO_TRAP);
     check_fault("expand-down-16bit-top", AT(FREE(2), 0xfffd), 13, 0);
     put(3, segment(0, 0xfff, 0xf3, 4));
-    check_fault("ss-limit", USER(asm volatile("mov %0, %%ss; pushl %%eax" : : "r"(FREE(3) | 3))), 12, 0);
+    check_fault("ss-limit",
+                USER(asm volatile("mov %0, %%ss; pushl %%eax"
+                                  :
+                                  : "r"(FREE(3) | 3))),
+                12, 0);
 }
 
 #define QUERY(insn, selector) ({ uint32_t v_ = 0xdead; uint8_t z_; \
@@ -120,8 +141,10 @@ static void test_queries(void)
 static uint16_t gate_cs, gate_ss;
 static uint32_t gate_stack[8];
 /* Notes CS, the stack and returns @n parameters' worth. */
-asm(".text\ngate_target: mov %cs, gate_cs; mov %ss, gate_ss; push %ecx; push %esi; lea 8(%esp), %esi;"
-    "push %edi; mov $gate_stack, %edi; mov $8, %ecx; push %ds; push $0x10; pop %ds; push %es; push $0x10; pop %es;"
+asm(".text\ngate_target: mov %cs, gate_cs; mov %ss, gate_ss; push %ecx; push %esi; lea 8(%esp), "
+    "%esi;"
+    "push %edi; mov $gate_stack, %edi; mov $8, %ecx; push %ds; push $0x10; pop %ds; push %es; push "
+    "$0x10; pop %es;"
     "cld; rep movsl; pop %es; pop %ds; pop %edi; pop %esi; pop %ecx; lret $8\n");
 extern char gate_target[];
 
@@ -132,7 +155,9 @@ static void test_call_gates(void)
     check("gate-same-level-cs", gate_cs, SEL_CODE);
     check("gate-same-level-parameter", gate_stack[2], 0x2222);
 
-    uint32_t v = USER(asm volatile("push $0x1111; push $0x2222; lcall $0x43, $0; mov %%esp, %%eax; push %%eax" ::: "eax"));
+    uint32_t v = USER(
+        asm volatile("push $0x1111; push $0x2222; lcall $0x43, $0; mov %%esp, %%eax; push %%eax" ::
+                         : "eax"));
     check("gate-inner-returns", v, 0x80);
     check("gate-inner-cs", gate_cs, SEL_CODE);
     check("gate-inner-ss", gate_ss, SEL_DATA);
@@ -198,7 +223,8 @@ static void test_interrupt_gates(void)
     check("user-ss-pushed", trap.ss3, SEL_UDATA);
     idt[0x41] = gate(SEL_CODE, stub_address(0x41), 0x8f, 0); /* trap gate keeps IF */
     check("trap-gate", TRAP(asm volatile("int $0x41")), 0x41);
-    check("tf-clear-in-handler", TRAP(asm volatile("pushf; orl $0x4000, (%esp); popf; int $0x41")), 0x41);
+    check("tf-clear-in-handler", TRAP(asm volatile("pushf; orl $0x4000, (%esp); popf; int $0x41")),
+          0x41);
     check("nt-pushed", trap.eflags & 0x4000, 0x4000);
     asm volatile("pushf; andl $~0x4000, (%esp); popf");
 }
@@ -221,7 +247,8 @@ static void test_privilege(void)
     check("user-iopl3-cli", USER_FLAGS(0x3002, asm volatile("cli")), 0x80);
     check("user-popf-if", USER(asm volatile("pushf; orl $0x200, (%esp); popf")), 0x80);
     check("user-popf-if-ignored", trap.eflags & 0x200, 0);
-    check("user-popf-iopl", USER_FLAGS(0x3002, asm volatile("pushf; andl $~0x3000, (%esp); popf")), 0x80);
+    check("user-popf-iopl", USER_FLAGS(0x3002, asm volatile("pushf; andl $~0x3000, (%esp); popf")),
+          0x80);
     check("user-popf-iopl-ignored", trap.eflags & 0x3000, 0x3000);
     check_fault("user-in", USER(asm volatile("inb $0x80, %%al" ::: "eax")), 13, 0);
     TSS_IOMAP[0x80 / 8] = 0xfe;
@@ -229,7 +256,11 @@ static void test_privilege(void)
     check_fault("user-inw-bitmap", USER(asm volatile("inw $0x80, %%ax" ::: "eax")), 13, 0);
     TSS_IOMAP[0x80 / 8] = 0xff;
     check("user-in-iopl3", USER_FLAGS(0x3002, asm volatile("inb $0x80, %%al" ::: "eax")), 0x80);
-    check_fault("user-load-kernel-ds", USER(asm volatile("mov %0, %%fs" : : "r"(SEL_DATA))), 13, SEL_DATA);
+    check_fault("user-load-kernel-ds",
+                USER(asm volatile("mov %0, %%fs"
+                                  :
+                                  : "r"(SEL_DATA))),
+                13, SEL_DATA);
     check_fault("user-sysenter-cs0", USER(asm volatile("sysenter")), 13, 0);
 }
 
@@ -243,10 +274,15 @@ static void test_return(void)
     check_fault("retf-data", TRAP(asm volatile("push $0x10; push $0; lret")), 13, 0x10);
     check_fault("retf-inner", USER(asm volatile("push $8; push $0; lret")), 13, 8);
     check_fault("iret-inner", USER(asm volatile("pushf; push $8; push $0; iret")), 13, 8);
-    check_fault("retf-null-ss", TRAP(asm volatile("push $0; push $0x9000; push $0x1b; push $0; lret")), 13, 0);
-    check_fault("retf-bad-ss", TRAP(asm volatile("push $0x10; push $0x9000; push $0x1b; push $0; lret")), 13, 0x10);
+    check_fault("retf-null-ss",
+                TRAP(asm volatile("push $0; push $0x9000; push $0x1b; push $0; lret")), 13, 0);
+    check_fault("retf-bad-ss",
+                TRAP(asm volatile("push $0x10; push $0x9000; push $0x1b; push $0; lret")), 13,
+                0x10);
     put(0, segment(0, 0xfffff, 0x7b, 12));
-    check_fault("retf-not-present", TRAP(asm volatile("push $0x23; push $0x9000; push $0x43; push $0; lret")), 11, FREE(0));
+    check_fault("retf-not-present",
+                TRAP(asm volatile("push $0x23; push $0x9000; push $0x43; push $0; lret")), 11,
+                FREE(0));
 }
 
 CODE16(code16, "mov %cs, %ax; mov $0x12345678, %ecx; push %cx; pop %dx; lretl");
@@ -260,9 +296,12 @@ static void test_code16(void)
     check("code16-imm32", cx, 0x12345678);
     check("code16-push", dx & 0xffff, 0x5678);
     put(0, segment(0, 0xffff, 0x93, 0)); /* 16-bit stack */
-    asm volatile("mov %%esp, %%ebx; mov %%ss, %%edx; mov $0xabcd9000, %%esp; mov %1, %%ss; pushl $0x11223344;"
+    asm volatile("mov %%esp, %%ebx; mov %%ss, %%edx; mov $0xabcd9000, %%esp; mov %1, %%ss; pushl "
+                 "$0x11223344;"
                  "mov %%esp, %%eax; pop %%ecx; mov %%edx, %%ss; mov %%ebx, %%esp"
-                 : "=&a"(ax) : "r"(FREE(0)) : "ebx", "ecx", "edx", "memory");
+                 : "=&a"(ax)
+                 : "r"(FREE(0))
+                 : "ebx", "ecx", "edx", "memory");
     check("stack16-esp", ax, 0xabcd8ffc);
     check("stack16-data", *(volatile uint32_t *)0x8ffc, 0x11223344);
 }

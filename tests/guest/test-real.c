@@ -12,8 +12,9 @@ static void real_run(const char *code)
 CODE16(r_regs, "mov %cs, %ax; mov %ss, %bx; mov %sp, %cx; pushw $0x1234; pop %dx" REAL_RETURN);
 CODE16(r_far, "pushw %cs; pushw $1f; lret; ud2; 1: mov $0x77, %ax;"
               "lcall $0x1000, $2f; jmp 3f; 2: mov %sp, %bx; lret; 3: mov %sp, %cx" REAL_RETURN);
-CODE16(r_int, "int $0x40; mov %sp, %dx; jmp real_return; r_int_handler: mov %sp, %bp; mov (%bp), %si;"
-              "mov 2(%bp), %di; mov 4(%bp), %bx; pushf; pop %cx; iret");
+CODE16(r_int,
+       "int $0x40; mov %sp, %dx; jmp real_return; r_int_handler: mov %sp, %bp; mov (%bp), %si;"
+       "mov 2(%bp), %di; mov 4(%bp), %bx; pushf; pop %cx; iret");
 CODE16(r_div0, "xor %bx, %bx; mov $5, %ax; r_div0_at: div %bl" REAL_RETURN);
 CODE16(r_gp_limit, "mov $0xffff, %bx; r_gp_at: movw (%bx), %ax" REAL_RETURN);
 CODE16(r_ss_limit, "mov $0xffff, %bp; movw (%bp), %ax" REAL_RETURN);
@@ -33,15 +34,21 @@ CODE16(r_iret32, "pushl $0x200003; pushl $0x1000; pushl $1f; iretl; 1: pushfl; p
 CODE16(r_lmsw, "smsw %ax" REAL_RETURN);
 CODE16(r_cs_write, "movw $0x4321, %cs:r_cs_word; mov %cs:r_cs_word, %ax" REAL_RETURN
                    "r_cs_word: .word 0");
-CODE16(r_rep, "mov $0x700, %si; mov $0x780, %di; mov $8, %cx; cld; push %ds; pop %es; rep movsb" REAL_RETURN);
-CODE16(r_addr32, "movl $0x12345678, 0x700; mov $0x600, %ebx; mov $0x40, %esi; movl (%ebx,%esi,4), %eax" REAL_RETURN);
+CODE16(
+    r_rep,
+    "mov $0x700, %si; mov $0x780, %di; mov $8, %cx; cld; push %ds; pop %es; rep movsb" REAL_RETURN);
+CODE16(r_addr32, "movl $0x12345678, 0x700; mov $0x600, %ebx; mov $0x40, %esi; movl (%ebx,%esi,4), "
+                 "%eax" REAL_RETURN);
 CODE16(r_jmp_limit, "mov $0x10000, %eax; jmpl *%eax" REAL_RETURN);
-CODE16(r_ip_wrap, "r_ip_at: push $1f; push $1f; pop %ax; ret; 1: mov $0x55, %ax; pop %bx" REAL_RETURN);
+CODE16(r_ip_wrap,
+       "r_ip_at: push $1f; push $1f; pop %ax; ret; 1: mov $0x55, %ax; pop %bx" REAL_RETURN);
 CODE16(r_tf, "pushw $0x102; popfw; nop; nop; hlt" REAL_RETURN);
 CODE16(r_sti_pushf, "sti; pushf; cli; pop %ax; pushf; pop %bx" REAL_RETURN);
 CODE16(r_mov_cs, ".byte 0x8e, 0xc8" REAL_RETURN);
 CODE16(r_sldt, "sldt %ax" REAL_RETURN);
-CODE16(r_enter, "mov $0x1111, %bp; enter $8, $2; mov %sp, %ax; mov %bp, %bx; leave; mov %sp, %cx" REAL_RETURN);
+CODE16(
+    r_enter,
+    "mov $0x1111, %bp; enter $8, $2; mov %sp, %ax; mov %bp, %bx; leave; mov %sp, %cx" REAL_RETURN);
 CODE16(r_pusha, "mov $1, %ax; mov $2, %bx; pusha; mov %sp, 0x710; popa; mov %sp, %dx" REAL_RETURN);
 
 static void set_vector(unsigned n, uint16_t segment_, uint16_t offset)

@@ -97,7 +97,8 @@ static void test_gates(void)
     check("task-gate-int", seen[0], 0x11111111);
 }
 
-/* A fault through a task gate: the error code is on the new stack; the handler moves the old EIP on. */
+/* A fault through a task gate: the error code is on the new stack; the handler moves the old EIP
+ * on. */
 static void test_fault_gate(void)
 {
     prepare(task_error);
@@ -129,10 +130,12 @@ static void test_faults(void)
     gdt[SEL_GATE / 8] = gate(SEL_TASK, 0, 0x05, 0);
     check_fault("task-gate-not-present", TRAP(asm volatile("lcall $0x50, $0")), 11, SEL_GATE);
     tss.link = 0;
-    check_fault("task-iret-null-link", TRAP(asm volatile("pushf; orl $0x4000, (%esp); popf; iret")), 10, 0);
+    check_fault("task-iret-null-link", TRAP(asm volatile("pushf; orl $0x4000, (%esp); popf; iret")),
+                10, 0);
     asm volatile("pushf; andl $~0x4000, (%esp); popf");
     tss.link = SEL_TASK;
-    check_fault("task-iret-not-busy", TRAP(asm volatile("pushf; orl $0x4000, (%esp); popf; iret")), 10, SEL_TASK);
+    check_fault("task-iret-not-busy", TRAP(asm volatile("pushf; orl $0x4000, (%esp); popf; iret")),
+                10, SEL_TASK);
     asm volatile("pushf; andl $~0x4000, (%esp); popf");
     tss.link = 0;
 }

@@ -5,7 +5,8 @@
 enum { IF = 0x200, IOPL3 = 0x3000, VIF = 0x80000, VIP = 0x100000, NT = 0x4000 };
 
 CODE16(v_hlt, "hlt");
-CODE16(v_segments, "mov %cs, %ax; mov %ss, %bx; mov %ds, %cx; mov %es, %dx; mov %fs, %si; mov %gs, %di; int $0x80");
+CODE16(v_segments, "mov %cs, %ax; mov %ss, %bx; mov %ds, %cx; mov %es, %dx; mov %fs, %si; mov %gs, "
+                   "%di; int $0x80");
 CODE16(v_load, "mov $0x70, %ax; mov %ax, %ds; movb 0, %bl; int $0x80");
 CODE16(v_limit, "mov $0xffff, %bx; movw (%bx), %ax; int $0x80");
 CODE16(v_cli, "cli; pushf; pop %ax; int $0x80");
@@ -16,7 +17,8 @@ CODE16(v_popf, "pushw $0x3202; popfw; pushf; pop %ax; int $0x80");
 CODE16(v_popf_tf, "pushw $0x302; popfw; int $0x80");
 CODE16(v_iret, "pushw $0x3202; pushw %cs; pushw $1f; iretw; 1: pushf; pop %ax; int $0x80");
 CODE16(v_int, "int $0x33; nop; int $0x80");
-CODE16(v_int_target, "mov %sp, %bp; mov (%bp), %ax; mov 2(%bp), %bx; mov 4(%bp), %cx; pushf; pop %dx; int $0x80");
+CODE16(v_int_target,
+       "mov %sp, %bp; mov (%bp), %ax; mov 2(%bp), %bx; mov 4(%bp), %cx; pushf; pop %dx; int $0x80");
 CODE16(v_in, "inb $0x80, %al; int $0x80");
 CODE16(v_lldt, "lldt %ax; int $0x80");
 CODE16(v_mov_cr, "mov %cr0, %eax; int $0x80");
@@ -82,7 +84,8 @@ static void test_iopl(void)
     check_fault("v86-iopl0-int", run(v_int, 2), 13, 0);
     check("v86-iopl3-cli", run(v_cli, IOPL3), 0x80);
     check("v86-iopl3-sti-if", run(v_sti, IOPL3) << 16 | (trap.eax & IF), 0x800000 | IF);
-    check("v86-iopl3-popf", run(v_popf, IOPL3) << 16 | (trap.eax & (IF | IOPL3)), 0x800000 | IF | IOPL3);
+    check("v86-iopl3-popf", run(v_popf, IOPL3) << 16 | (trap.eax & (IF | IOPL3)),
+          0x800000 | IF | IOPL3);
     check("v86-iopl3-iret", run(v_iret, IOPL3) << 16 | (trap.eax & IF), 0x800000 | IF);
     check_fault("v86-iopl3-int-dpl", run(v_int, IOPL3), 13, 0x33 * 8 + 2);
     idt[0x33] = gate(SEL_CODE, stub_address(0x33), 0xee, 0);
@@ -127,8 +130,10 @@ static void test_vme(void)
 
 static void test_pvi(void)
 {
-    check("pvi-sti", USER(asm volatile("sti")) << 24 | (trap.eflags & (VIF | IF)), 0x80u << 24 | VIF);
-    check("pvi-cli", USER_FLAGS(VIF, asm volatile("cli")) << 24 | (trap.eflags & (VIF | IF)), 0x80u << 24);
+    check("pvi-sti", USER(asm volatile("sti")) << 24 | (trap.eflags & (VIF | IF)),
+          0x80u << 24 | VIF);
+    check("pvi-cli", USER_FLAGS(VIF, asm volatile("cli")) << 24 | (trap.eflags & (VIF | IF)),
+          0x80u << 24);
     check_fault("pvi-sti-vip", USER_FLAGS(VIP, asm volatile("sti")), 13, 0);
     check("pvi-popf-if", USER(asm volatile("pushf; orl $0x200, (%esp); popf")) << 24 |
           (trap.eflags & (VIF | IF)), 0x80u << 24);
