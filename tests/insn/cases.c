@@ -351,19 +351,37 @@ static void make_mxcsr(InsnState *state, Random *random)
     }
 }
 
+/* Memory contents come from a pool; x87 instructions have one with 80-bit values in it. */
+enum { POOL_SIZE = 65536 };
+
+static void make_pool(uint8_t *pool, bool x87, Random *random)
+{
+    for (unsigned i = 0; i < POOL_SIZE; i += 64) {
+        fill_vector(pool + i, 64, random);
+    }
+    for (unsigned i = 0; x87 && i < POOL_SIZE; i += 16) {
+        X87Slot slot;
+
+        fill_x87(&slot, random);
+        memcpy(pool + i, slot.bytes, 10);
+    }
+}
+
 static void fill_data(InsnCase *test, Random *random)
 {
-    for (unsigned i = 0; i < DATA_SIZE; i += 64) {
-        fill_vector(test->state.data + i, 64, random);
-    }
-    if (test->zi.meta.isa_set == ZYDIS_ISA_SET_X87) { /* 80-bit operands at the aligned places */
-        for (unsigned i = 0; i < DATA_SIZE; i += 16) {
-            X87Slot slot;
+    static uint8_t pools[2][POOL_SIZE];
+    static bool made;
+    bool x87 = test->zi.meta.isa_set == ZYDIS_ISA_SET_X87;
+    unsigned from = random_below(random, (POOL_SIZE - DATA_SIZE) / 16) * 16;
 
-            fill_x87(&slot, random);
-            memcpy(test->state.data + i, slot.bytes, 10);
-        }
+    if (!made) {
+        Random fixed = {1}; /* the same whichever form comes first */
+
+        make_pool(pools[0], false, &fixed);
+        make_pool(pools[1], true, &fixed);
+        made = true;
     }
+    memcpy(test->state.data, pools[x87] + from, DATA_SIZE);
 }
 
 /* Offsets into data: mostly aligned, sometimes not, sometimes across pages or out of bounds. */

@@ -66,6 +66,9 @@ static void note_data(GString *notes, const InsnState *want, const InsnState *go
 {
     unsigned noted = 0;
 
+    if (memcmp(want->data, got->data, DATA_SIZE) == 0) {
+        return;
+    }
     for (unsigned i = 0; i < DATA_SIZE && noted < 16; i++) {
         if (want->data[i] != got->data[i]) {
             g_string_append_printf(notes, "    [%x]: host %02x, interpreter %02x\n", DATA_VA + i,
@@ -104,7 +107,7 @@ static void compare_registers(GString *notes, const InsnCase *test, const InsnSt
     }
     note_value(notes, "flags", want->eflags & flags, got->eflags & flags);
     note_value(notes, "mxcsr", want->mxcsr, got->mxcsr);
-    for (unsigned i = 0; i < vectors; i++) {
+    for (unsigned i = 0; memcmp(want->vec, got->vec, vectors * 64) != 0 && i < vectors; i++) {
         char name[8];
 
         g_snprintf(name, sizeof(name), "zmm%u", i);
@@ -160,8 +163,8 @@ static void forgive_host(const InsnCase *test, InsnState *want, const InsnState 
         for (unsigned i = 0; i < 2; i++) {
             const ZydisDecodedOperand *op = &test->ops[i * 2];
 
-            if (op->type == ZYDIS_OPERAND_TYPE_REGISTER && op->size >= 128) {
-                unsigned id = ZydisRegisterGetId(op->reg.value), from = op->size / 8;
+            if (op->type == ZYDIS_OPERAND_TYPE_REGISTER) {
+                unsigned id = ZydisRegisterGetId(op->reg.value), from = MAX(op->size / 8, 16);
 
                 memcpy(&want->vec[id][from], &got->vec[id][from], 64 - from);
             }
@@ -174,7 +177,7 @@ static void forgive_host(const InsnCase *test, InsnState *want, const InsnState 
         *want = *got; /* unmasked underflow of exact results is not modelled */
     }
     if (g_str_has_prefix(test->form->key, "xrstor") && want->vector == 13) {
-        memcpy(want->vec, got->vec, sizeof(want->vec)); /* loaded before a bad MXCSR was seen */
+        *want = *got; /* the host loads components before it sees a bad MXCSR */
     }
     if (strstr(test->form->key, "rstor64")) { /* made canonical for this host's address width */
         want->fip = (want->fip & 0xffffffffffff) | (got->fip & 0xffff000000000000);
