@@ -225,10 +225,13 @@ static bool counter_next_edge(const PitCounter *c, uint64_t clocks, uint64_t *ed
     }
 }
 
-static void pit_arm(Pit *s, int64_t earliest)
+/*
+ * @now is the reading of the clock that the line's level was taken from: an edge after it is still
+ * to come, however long the host keeps this thread from its next reading.
+ */
+static void pit_arm(Pit *s, int64_t now, int64_t earliest)
 {
     PitCounter *c = &s->counter[0];
-    int64_t now = clock_ns(CLOCK_VM);
     uint64_t edge;
 
     counter_sync(c, now);
@@ -243,19 +246,22 @@ static void pit_arm(Pit *s, int64_t earliest)
 static void pit_expire(void *opaque)
 {
     Pit *s = opaque;
+    int64_t now = clock_ns(CLOCK_VM);
 
     if (s->irq_level) {
         irq_set(s->irq, 0);
     }
     irq_set(s->irq, s->irq_level);
-    pit_arm(s, clock_ns(CLOCK_VM) + PIT_MIN_GAP_NS);
+    pit_arm(s, now, now + PIT_MIN_GAP_NS);
 }
 
 /* After a write: the line follows OUT at once, the timer waits for its next edge. */
 static void pit_update_irq(Pit *s)
 {
-    irq_set(s->irq, counter_out(&s->counter[0], clock_ns(CLOCK_VM)));
-    pit_arm(s, 0);
+    int64_t now = clock_ns(CLOCK_VM);
+
+    irq_set(s->irq, counter_out(&s->counter[0], now));
+    pit_arm(s, now, 0);
 }
 
 /* --- Registers ----------------------------------------------------------------- */

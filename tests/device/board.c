@@ -24,7 +24,6 @@ Board *board_new(void)
     Board *board = g_new0(Board, 1);
 
     board->machine = machine_new(NULL);
-    board->vcpus = g_ptr_array_new();
     board->machine->ram_below_4g = 512 * 1024 * 1024ull;
     board->machine->ram_above_4g = 2048 * 1024 * 1024ull;
     board->machine->smp_cpus = 2;
@@ -45,11 +44,6 @@ void board_free(Board *board)
 
     machine_free(board->machine);
     chardev_set_free(chardevs);
-    for (unsigned n = 0; n < board->vcpus->len; n++) {
-        Vcpu *vcpu = g_ptr_array_index(board->vcpus, n);
-        vcpu->ops->free(vcpu);
-    }
-    g_ptr_array_unref(board->vcpus);
     g_free(board);
 }
 
@@ -130,7 +124,6 @@ Vcpu *board_add_vcpu(Board *board)
     vcpu->ports = board->machine->ports;
     vcpu->tsc_hz = 2000000000;
     g_ptr_array_add(board->machine->vcpus, vcpu);
-    g_ptr_array_add(board->vcpus, vcpu);
     return vcpu;
 }
 

@@ -11,7 +11,6 @@ typedef struct Board {
     int gsi[MACHINE_GSI_COUNT];       /* levels as last driven */
     unsigned rises[MACHINE_GSI_COUNT];
     int pic_intr, a20;
-    GPtrArray *vcpus; /* they outlive the machine that runs them */
 } Board;
 
 /* A machine with an ISA bus; call once a test, with the machine lock held by board_main(). */

@@ -19,11 +19,13 @@ struct Timer {
 static struct {
     GPtrArray *timers;
     int64_t now; /* of CLOCK_VM */
+    int64_t drift;
     unsigned fired;
 } test_clock;
 
 int64_t clock_ns(ClockType clock)
 {
+    test_clock.now += test_clock.drift;
     return test_clock.now + (clock == CLOCK_HOST ? TEST_EPOCH_NS : 0);
 }
 
@@ -108,6 +110,11 @@ void test_clock_advance(int64_t ns)
         timer->fn(timer->opaque);
     }
     test_clock.now = until;
+}
+
+void test_clock_drift(int64_t ns)
+{
+    test_clock.drift = ns;
 }
 
 unsigned test_clock_fired(void)

@@ -7,6 +7,8 @@
 
 /* Moves all clocks on by @ns, running timers at their times and in their order. */
 void test_clock_advance(int64_t ns);
+/* From now on every reading of a clock takes @ns: a host that is slow, or busy with others. */
+void test_clock_drift(int64_t ns);
 /* Timers run since the start: devices must not fire without need. */
 unsigned test_clock_fired(void);
 

@@ -405,6 +405,24 @@ static void test_timer_periodic(void)
     board_free(board);
 }
 
+/* A one-shot shorter than the host takes from one look at the clock to the next still comes. */
+static void test_timer_slow_host(void)
+{
+    Board *board = start(1);
+
+    wr(0, DIVIDE, 11);
+    wr(0, LVT_TIMER, 0x40);
+    for (unsigned count = 1; count < 10000; count += 777) {
+        test_clock_drift(3000);
+        wr(0, INITIAL, count);
+        test_clock_drift(0);
+        test_clock_advance(NS_PER_SECOND);
+        g_assert_cmpint(accept(0), ==, 0x40);
+        wr(0, EOI, 0);
+    }
+    board_free(board);
+}
+
 /* 2 GHz TSC that starts with CLOCK_VM. */
 static void test_timer_deadline(void)
 {
@@ -668,6 +686,7 @@ int main(int argc, char **argv)
     g_test_add_func("/device/apic/lint-modes", test_lint_modes);
     g_test_add_func("/device/apic/timer", test_timer);
     g_test_add_func("/device/apic/timer-periodic", test_timer_periodic);
+    g_test_add_func("/device/apic/timer-slow-host", test_timer_slow_host);
     g_test_add_func("/device/apic/timer-deadline", test_timer_deadline);
     g_test_add_func("/device/apic/base-transitions", test_base_transitions);
     g_test_add_func("/device/apic/relocation", test_relocation);

@@ -279,6 +279,22 @@ static void test_irq_rate_is_bounded(void)
     board_free(board);
 }
 
+/* A one-shot shorter than the host takes from one look at the clock to the next still rises. */
+static void test_slow_host(void)
+{
+    for (unsigned count = 1; count < 20; count++) {
+        Board *board = start();
+        out8(board, 0x43, 0x10);
+        g_assert_cmpint(board->gsi[0], ==, 0);
+        test_clock_drift(3000);
+        out8(board, 0x40, count);
+        test_clock_drift(0);
+        test_clock_advance(NS_PER_SECOND);
+        g_assert_cmpint(board->gsi[0], ==, 1);
+        board_free(board);
+    }
+}
+
 static void test_refresh_toggles(void)
 {
     Board *board = start();
@@ -307,6 +323,7 @@ int main(int argc, char **argv)
     g_test_add_func("/device/i8254/readback", test_readback);
     g_test_add_func("/device/i8254/irq", test_irq);
     g_test_add_func("/device/i8254/irq-rate-is-bounded", test_irq_rate_is_bounded);
+    g_test_add_func("/device/i8254/slow-host", test_slow_host);
     g_test_add_func("/device/i8254/refresh-toggles", test_refresh_toggles);
     return board_main();
 }
