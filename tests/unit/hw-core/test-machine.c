@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The machine types that are shipped, built without a real CPU: every device's state survives saving
- * and loading whatever a guest did to it, and everything can be taken apart again.
+ * The machine types that are shipped, built without a real CPU: every device's state survives
+ * saving and loading whatever a guest did to it, and everything can be taken apart again.
  */
 #include <string.h>
 
