@@ -98,11 +98,8 @@ static void maskmov_bytes(X86CPU *cpu, const Insn *insn, const uint8_t *data, co
 {
     uint64_t va = insn_linear(cpu, insn, count, true);
 
-    for (unsigned i = 0; i < count; i++) {
-        if (mask[i] & 0x80) {
-            mmu_probe(cpu, cpu->mmu_view, va + i, 1, ACCESS_WRITE);
-        }
-    }
+    /* All of the operand faults, whatever the mask, as on Intel's CPUs (SDM 2B, MASKMOVDQU). */
+    mmu_probe(cpu, cpu->mmu_view, va, count, ACCESS_WRITE);
     for (unsigned i = 0; i < count; i++) {
         if (mask[i] & 0x80) {
             mmu_store8(cpu, va + i, data[i]);
@@ -124,9 +121,8 @@ static void maskmovq(X86CPU *cpu, const Insn *insn)
 {
     vector_check(cpu, THUNK_CHECK_MMX);
     x87_check_pending(cpu);
-    x87_set_top(cpu, 0); /* even if the store faults; the tags only change if it does not */
+    mmx_enter(cpu); /* even if the store faults */
     maskmov_bytes(cpu, insn, cpu->x87.st[insn->reg].bytes, cpu->x87.st[insn->rm].bytes, 8);
-    mmx_enter(cpu);
 }
 
 static InsnFn *select_maskmov(const InsnSource *src, Insn *insn)
