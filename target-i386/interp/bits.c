@@ -14,14 +14,18 @@ static uint64_t source(X86CPU *cpu, const Insn *insn, unsigned size)
         return reg_get(cpu, insn->rm, size);
     }
     switch (size) {
-    case 1: return mmu_load8(cpu, insn_linear(cpu, insn, 1, false));
-    case 2: return mmu_load16(cpu, insn_linear(cpu, insn, 2, false));
-    case 4: return mmu_load32(cpu, insn_linear(cpu, insn, 4, false));
-    default: return mmu_load64(cpu, insn_linear(cpu, insn, 8, false));
+    case 1:
+        return mmu_load8(cpu, insn_linear(cpu, insn, 1, false));
+    case 2:
+        return mmu_load16(cpu, insn_linear(cpu, insn, 2, false));
+    case 4:
+        return mmu_load32(cpu, insn_linear(cpu, insn, 4, false));
+    default:
+        return mmu_load64(cpu, insn_linear(cpu, insn, 8, false));
     }
 }
 
-/* --- POPCNT, LZCNT, TZCNT --------------------------------------------------------------- */
+/* --- POPCNT, LZCNT, TZCNT ---------------- */
 
 static void popcnt(X86CPU *cpu, const Insn *insn)
 {
@@ -57,7 +61,7 @@ static void tzcnt(X86CPU *cpu, const Insn *insn)
     set_count_flags(cpu, value, count);
 }
 
-/* --- CRC32: the iSCSI polynomial, bit-reflected (SDM 2A, CRC32) -------------------------------- */
+/* --- CRC32: the iSCSI polynomial, bit-reflected (SDM 2A, CRC32) ---------------- */
 
 static void crc32(X86CPU *cpu, const Insn *insn)
 {
@@ -79,7 +83,8 @@ INSN_FAMILY(crc32)
     return crc32;
 }
 
-/* --- MOVBE ------------------------------------------------------------------------------------------ */
+/* --- MOVBE
+ * ------------------------------------------------------------------------------------------ */
 
 static uint64_t swap_bytes(uint64_t value, unsigned size)
 {
@@ -105,7 +110,7 @@ INSN_FAMILY(movbe)
     return src->ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY ? movbe_store : movbe_load;
 }
 
-/* --- random numbers ----------------------------------------------------------------------------------- */
+/* --- random numbers ---------------- */
 
 /* From the host's kernel; CF says that the number is good, all other flags are cleared. */
 static void rdrand(X86CPU *cpu, const Insn *insn)
@@ -122,7 +127,8 @@ INSN_FAMILY(random)
     return rdrand;
 }
 
-/* --- ordering ------------------------------------------------------------------------------------------- */
+/* --- ordering
+ * ------------------------------------------------------------------------------------------- */
 
 static void fence(X86CPU *cpu, const Insn *insn)
 {
@@ -154,11 +160,16 @@ INSN_FAMILY(movnti)
 INSN_FAMILY(bits)
 {
     switch (src->zi->mnemonic) {
-    case ZYDIS_MNEMONIC_POPCNT: return popcnt;
-    case ZYDIS_MNEMONIC_LZCNT: return lzcnt;
-    case ZYDIS_MNEMONIC_TZCNT: return tzcnt;
+    case ZYDIS_MNEMONIC_POPCNT:
+        return popcnt;
+    case ZYDIS_MNEMONIC_LZCNT:
+        return lzcnt;
+    case ZYDIS_MNEMONIC_TZCNT:
+        return tzcnt;
     default:
-        /* VEX instructions on general registers exist in protected mode only; decoding sees to it. */
+        /*
+         * VEX instructions on general registers exist in protected mode only; decoding sees to it.
+         */
         return vector_select_thunk(src, insn, THUNK_CHECK_NONE);
     }
 }

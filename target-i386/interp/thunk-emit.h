@@ -95,7 +95,9 @@ static inline void emit_load_flags(Emit *emit)
     emit_bytes(emit, "\x50\x9d", 2);
 }
 
-/* pushfq; pop rax; and eax, FL_ARITH; mov [cc], eax. Clobbers rax, so it comes after the operands. */
+/*
+ * pushfq; pop rax; and eax, FL_ARITH; mov [cc], eax. Clobbers rax, so it comes after the operands.
+ */
 static inline void emit_store_flags(Emit *emit)
 {
     uint32_t mask = FL_ARITH;

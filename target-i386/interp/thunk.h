@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Host-code thunks: the guest's own vector or x87 instruction, re-encoded to take its memory operand
- * from [rsi] and its general registers from fixed host registers, between loads and stores of exactly
- * the guest state that it touches. The host CPU computes the result, so it is exact by construction.
+ * Host-code thunks: the guest's own vector or x87 instruction, re-encoded to take its memory
+ * operand from [rsi] and its general registers from fixed host registers, between loads and stores
+ * of exactly the guest state that it touches. The host CPU computes the result, so it is exact by
+ * construction.
  */
 #ifndef TARGET_I386_INTERP_THUNK_H
 #define TARGET_I386_INTERP_THUNK_H
@@ -26,8 +27,8 @@ typedef void ThunkCode(X86CPU *cpu, void *mem, void *image);
 
 typedef struct Thunk {
     ThunkCode *code;
-    uint8_t check;       /* ThunkCheck */
-    uint8_t mem_size;    /* bytes of the memory operand, 0 if none */
+    uint8_t check;    /* ThunkCheck */
+    uint8_t mem_size; /* bytes of the memory operand, 0 if none */
     bool mem_read, mem_write;
     uint8_t mem_align;   /* required alignment in bytes; 1 if any will do */
     bool mxcsr;          /* computes by MXCSR */
@@ -51,9 +52,9 @@ void thunk_arena_free(ThunkArena *arena);
 void thunk_arena_reset(X86CPU *cpu);
 
 /*
- * The thunk that executes the decoded instruction, from the CPU's cache if it was built before; lives
- * until the next reset. NULL if the instruction cannot be expressed so or, with *@full, if the arena
- * has no room left.
+ * The thunk that executes the decoded instruction, from the CPU's cache if it was built before;
+ * lives until the next reset. NULL if the instruction cannot be expressed so or, with *@full, if
+ * the arena has no room left.
  */
 const Thunk *thunk_get(const InsnSource *src, ThunkCheck check, bool *full);
 

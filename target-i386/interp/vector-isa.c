@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which CPU features an instruction needs, by its ISA set: one mnemonic has MMX, SSE, AVX and AVX-512
- * forms, so the row of the mnemonic cannot say it.
+ * Which CPU features an instruction needs, by its ISA set: one mnemonic has MMX, SSE, AVX and
+ * AVX-512 forms, so the row of the mnemonic cannot say it.
  */
 #include "target-i386/interp/vector.h"
 

@@ -40,7 +40,7 @@ static uint64_t element_linear(X86CPU *cpu, const Insn *insn, uint64_t index, un
     return insn->ea == EA_FLAT64 ? offset : insn_linear_slow(cpu, insn, offset, size, write);
 }
 
-/* --- VMASKMOV, VPMASKMOV: aux = element size, aux2 = elements -------------------------- */
+/* --- VMASKMOV, VPMASKMOV: aux = element size, aux2 = elements ---------------- */
 
 static void vmaskmov_load(X86CPU *cpu, const Insn *insn)
 {
@@ -91,18 +91,15 @@ static InsnFn *select_vmaskmov(const InsnSource *src, Insn *insn, unsigned size)
     return to->type == ZYDIS_OPERAND_TYPE_MEMORY ? vmaskmov_store : vmaskmov_load;
 }
 
-/* --- MASKMOVDQU, MASKMOVQ: reg = data, rm = mask, base = rDI ---------------------------- */
+/* --- MASKMOVDQU, MASKMOVQ: reg = data, rm = mask, base = rDI ---------------- */
 
 static void maskmov_bytes(X86CPU *cpu, const Insn *insn, const uint8_t *data, const uint8_t *mask,
                           unsigned count)
 {
     uint64_t va = insn_linear(cpu, insn, count, true);
 
-    for (unsigned i = 0; i < count; i++) {
-        if (mask[i] & 0x80) {
-            mmu_probe(cpu, cpu->mmu_view, va + i, 1, ACCESS_WRITE);
-        }
-    }
+    /* All of the operand faults, whatever the mask, as on Intel's CPUs (SDM 2B, MASKMOVDQU). */
+    mmu_probe(cpu, cpu->mmu_view, va, count, ACCESS_WRITE);
     for (unsigned i = 0; i < count; i++) {
         if (mask[i] & 0x80) {
             mmu_store8(cpu, va + i, data[i]);
@@ -152,7 +149,7 @@ static InsnFn *select_maskmov(const InsnSource *src, Insn *insn)
     return zi->mnemonic == ZYDIS_MNEMONIC_MASKMOVQ ? maskmovq : maskmovdqu;
 }
 
-/* --- gathers and scatters ----------------------------------------------------------------- */
+/* --- gathers and scatters ---------------- */
 
 /* How the operands of a gather lie, packed into Insn.imm. */
 typedef union GatherShape {
@@ -186,7 +183,9 @@ static void expand_mask(X86Vector *mask, unsigned count, unsigned size)
     *mask = result;
 }
 
-/* SDM 2C, VPGATHERDD: elements in order, each clearing its mask when done; then all above is zero. */
+/*
+ * SDM 2C, VPGATHERDD: elements in order, each clearing its mask when done; then all above is zero.
+ */
 static void gather_vex(X86CPU *cpu, const Insn *insn)
 {
     GatherShape shape = {.packed = insn->imm};
@@ -197,8 +196,7 @@ static void gather_vex(X86CPU *cpu, const Insn *insn)
     expand_mask(mask, shape.mask_count, size);
     for (unsigned i = 0; i < shape.count; i++) {
         if (element_sign(mask, i, size)) {
-            uint64_t va =
-                element_linear(cpu, insn, gather_index(cpu, insn, shape, i), size, false);
+            uint64_t va = element_linear(cpu, insn, gather_index(cpu, insn, shape, i), size, false);
 
             element_set(dest, i, size, element_load(cpu, va, size));
         }
@@ -217,8 +215,7 @@ static void gather_evex(X86CPU *cpu, const Insn *insn)
     vector_check(cpu, THUNK_CHECK_EVEX);
     for (unsigned i = 0; i < shape.count; i++) {
         if (*mask >> i & 1) {
-            uint64_t va =
-                element_linear(cpu, insn, gather_index(cpu, insn, shape, i), size, false);
+            uint64_t va = element_linear(cpu, insn, gather_index(cpu, insn, shape, i), size, false);
 
             element_set(&cpu->vec[insn->reg], i, size, element_load(cpu, va, size));
             *mask &= ~(1ull << i);
@@ -281,7 +278,7 @@ static InsnFn *select_scatter(const InsnSource *src, Insn *insn, bool wide_index
     return scatter_evex;
 }
 
-/* --- VZEROUPPER, VZEROALL -------------------------------------------------------------------- */
+/* --- VZEROUPPER, VZEROALL ---------------- */
 
 static void vzero(X86CPU *cpu, const Insn *insn)
 {

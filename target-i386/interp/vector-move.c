@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The vector moves that kernels and C libraries execute all the time, without going through a thunk.
- * Insn.reg and Insn.rm are plain vector register numbers, or byte offsets for general registers.
+ * The vector moves that kernels and C libraries execute all the time, without going through a
+ * thunk. Insn.reg and Insn.rm are plain vector register numbers, or byte offsets for general
+ * registers.
  */
 #include "target-i386/interp/vector.h"
 

@@ -9,7 +9,7 @@
 
 #include "target-i386/interp/cache.h"
 
-/* --- availability ----------------------------------------------------------------- */
+/* --- availability ---------------- */
 
 void vector_unavailable(X86CPU *cpu, ThunkCheck check)
 {
@@ -121,10 +121,10 @@ static void thunk_call_silent(X86CPU *cpu, const Thunk *thunk, void *mem)
 }
 
 /*
- * With some exception unmasked. The host runs everything masked; its flags then tell what would have
- * been raised (SDM 1, 11.5). Invalid, divide and denormal are found before the operation and keep
- * the others from being reported. Unmasked underflow is reported for tiny results, exact ones too,
- * which the flags of a masked run hide but flushing to zero shows (SDM 1, 11.5.2.4, 10.2.3.3).
+ * With some exception unmasked. The host runs everything masked; its flags then tell what would
+ * have been raised (SDM 1, 11.5). Invalid, divide and denormal are found before the operation and
+ * keep the others from being reported. Unmasked underflow is reported for tiny results, exact ones
+ * too, which the flags of a masked run hide but flushing to zero shows (SDM 1, 11.5.2.4, 10.2.3.3).
  */
 static void thunk_call_unmasked(X86CPU *cpu, const Thunk *thunk, void *mem)
 {
@@ -241,19 +241,23 @@ static void vector_store(X86CPU *cpu, const Insn *insn)
 
     vector_begin(cpu, thunk);
     va = vector_address(cpu, insn, thunk);
+    if (thunk->mmx) {
+        x87_set_top(cpu, 0); /* even if the store faults; the tags only change if it does not */
+    }
     direct = vector_write_direct(cpu, va, thunk->mem_size);
     if (direct && !thunk->raises) {
         thunk_call_any(cpu, thunk, direct);
         return;
     }
-    if (!thunk->raises) { /* else the operation comes first; its flags stay though the store fails */
+    if (!thunk
+             ->raises) { /* else the operation comes first; its flags stay though the store fails */
         mmu_probe(cpu, cpu->mmu_view, va, thunk->mem_size, ACCESS_WRITE);
     }
     thunk_call_any(cpu, thunk, &bounce);
     mmu_write(cpu, cpu->mmu_view, va, &bounce, thunk->mem_size);
 }
 
-/* --- masked memory operands (SDM 1, 15.6.1 and 15.6.4) ------------------------------- */
+/* --- masked memory operands (SDM 1, 15.6.1 and 15.6.4) ---------------- */
 
 /*
  * The elements that are touched, as a bit mask of memory elements. A mask longer than the operand

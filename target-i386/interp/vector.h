@@ -10,20 +10,39 @@
 #include "target-i386/interp/thunk.h"
 
 enum {
-    FPU_IE = 1u << 0, FPU_DE = 1u << 1, FPU_ZE = 1u << 2, FPU_OE = 1u << 3, FPU_UE = 1u << 4,
-    FPU_PE = 1u << 5, FPU_SF = 1u << 6, FPU_ES = 1u << 7, FPU_B = 1u << 15, FPU_ALL = 0x3f,
-    FPU_TOP_SHIFT = 11, FPU_TOP = 7u << 11,
+    FPU_IE = 1u << 0,
+    FPU_DE = 1u << 1,
+    FPU_ZE = 1u << 2,
+    FPU_OE = 1u << 3,
+    FPU_UE = 1u << 4,
+    FPU_PE = 1u << 5,
+    FPU_SF = 1u << 6,
+    FPU_ES = 1u << 7,
+    FPU_B = 1u << 15,
+    FPU_ALL = 0x3f,
+    FPU_TOP_SHIFT = 11,
+    FPU_TOP = 7u << 11,
 };
 
 enum {
-    MXCSR_FLAGS = 0x3f, MXCSR_MASKS = 0x1f80, MXCSR_MASK_SHIFT = 7, MXCSR_UM = 1u << 11,
-    MXCSR_FTZ = 1u << 15, MXCSR_DEFINED = 0xffff, MXCSR_DEFAULT = 0x1f80,
+    MXCSR_FLAGS = 0x3f,
+    MXCSR_MASKS = 0x1f80,
+    MXCSR_MASK_SHIFT = 7,
+    MXCSR_UM = 1u << 11,
+    MXCSR_FTZ = 1u << 15,
+    MXCSR_DEFINED = 0xffff,
+    MXCSR_DEFAULT = 0x1f80,
 };
 
 /* XCR0 (SDM 1, 13.3). */
 enum {
-    XCR0_X87 = 1u << 0, XCR0_SSE = 1u << 1, XCR0_AVX = 1u << 2, XCR0_OPMASK = 1u << 5,
-    XCR0_ZMM_HI256 = 1u << 6, XCR0_HI16_ZMM = 1u << 7, XCR0_PKRU = 1u << 9,
+    XCR0_X87 = 1u << 0,
+    XCR0_SSE = 1u << 1,
+    XCR0_AVX = 1u << 2,
+    XCR0_OPMASK = 1u << 5,
+    XCR0_ZMM_HI256 = 1u << 6,
+    XCR0_HI16_ZMM = 1u << 7,
+    XCR0_PKRU = 1u << 9,
     XCR0_AVX512 = XCR0_OPMASK | XCR0_ZMM_HI256 | XCR0_HI16_ZMM,
 };
 
@@ -90,7 +109,7 @@ InsnFn vector_make_room;
 /* False if the CPU model lacks what the instruction's ISA set belongs to. */
 bool vector_isa_offered(const X86CPU *cpu, const ZydisDecodedInstruction *zi);
 
-/* --- x87 and MMX ------------------------------------------------------------------ */
+/* --- x87 and MMX ---------------- */
 
 /* Raises #MF for a pending unmasked x87 exception; with CR0.NE clear the board decides. */
 void x87_check_pending(X86CPU *cpu);

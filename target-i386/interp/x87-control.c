@@ -38,6 +38,12 @@ static void fwait(X86CPU *cpu, const Insn *insn)
     x87_check_pending(cpu);
 }
 
+/* FENI, FDISI, FSETPM of older coprocessors: nothing, and they do not wait. */
+static void old_nop(X86CPU *cpu, const Insn *insn)
+{
+    x87_check_nm(cpu);
+}
+
 static void fnstsw_ax(X86CPU *cpu, const Insn *insn)
 {
     x87_check_nm(cpu);
@@ -70,7 +76,7 @@ static void fldcw(X86CPU *cpu, const Insn *insn)
     x87_update_summary(cpu);
 }
 
-/* --- environments ------------------------------------------------------------------------ */
+/* --- environments ---------------- */
 
 /* Two bits a register, by physical number: valid, zero, special, empty (SDM 1, 8.1.7). */
 static uint16_t full_tags(const X87State *x87)
@@ -130,10 +136,13 @@ static void env_build(const X86CPU *cpu, unsigned size, uint8_t *out)
         }
         memcpy(out, words, sizeof(words));
     } else {
-        uint32_t words[7] = {
-            0xffff0000 | x87->fcw, 0xffff0000 | x87->fsw, 0xffff0000 | tags, ip,
-            (uint32_t)x87->fop << 16 | (uint16_t)(x87->fip >> 32), dp,
-            0xffff0000 | (uint16_t)(x87->fdp >> 32)};
+        uint32_t words[7] = {0xffff0000 | x87->fcw,
+                             0xffff0000 | x87->fsw,
+                             0xffff0000 | tags,
+                             ip,
+                             (uint32_t)x87->fop << 16 | (uint16_t)(x87->fip >> 32),
+                             dp,
+                             0xffff0000 | (uint16_t)(x87->fdp >> 32)};
 
         if (real) {
             words[3] = 0xffff0000 | (uint16_t)ip;
@@ -239,17 +248,32 @@ static void frstor(X86CPU *cpu, const Insn *insn)
 INSN_FAMILY(x87_control)
 {
     switch (src->zi->mnemonic) {
-    case ZYDIS_MNEMONIC_FNINIT: return fninit;
-    case ZYDIS_MNEMONIC_FNCLEX: return fnclex;
-    case ZYDIS_MNEMONIC_FWAIT: return fwait;
-    case ZYDIS_MNEMONIC_FNSTCW: return fnstcw;
-    case ZYDIS_MNEMONIC_FLDCW: return fldcw;
-    case ZYDIS_MNEMONIC_FNSTENV: return fnstenv;
-    case ZYDIS_MNEMONIC_FLDENV: return fldenv;
-    case ZYDIS_MNEMONIC_FNSAVE: return fnsave;
-    case ZYDIS_MNEMONIC_FRSTOR: return frstor;
-    case ZYDIS_MNEMONIC_FNSTSW: return insn->ea == EA_NONE ? fnstsw_ax : fnstsw;
-    default: return NULL;
+    case ZYDIS_MNEMONIC_FNINIT:
+        return fninit;
+    case ZYDIS_MNEMONIC_FNCLEX:
+        return fnclex;
+    case ZYDIS_MNEMONIC_FWAIT:
+        return fwait;
+    case ZYDIS_MNEMONIC_FENI8087_NOP:
+    case ZYDIS_MNEMONIC_FDISI8087_NOP:
+    case ZYDIS_MNEMONIC_FSETPM287_NOP:
+        return old_nop;
+    case ZYDIS_MNEMONIC_FNSTCW:
+        return fnstcw;
+    case ZYDIS_MNEMONIC_FLDCW:
+        return fldcw;
+    case ZYDIS_MNEMONIC_FNSTENV:
+        return fnstenv;
+    case ZYDIS_MNEMONIC_FLDENV:
+        return fldenv;
+    case ZYDIS_MNEMONIC_FNSAVE:
+        return fnsave;
+    case ZYDIS_MNEMONIC_FRSTOR:
+        return frstor;
+    case ZYDIS_MNEMONIC_FNSTSW:
+        return insn->ea == EA_NONE ? fnstsw_ax : fnstsw;
+    default:
+        return NULL;
     }
 }
 
@@ -352,7 +376,7 @@ INSN_FAMILY(fxsave)
 
     insn->aux = mnemonic == ZYDIS_MNEMONIC_FXSAVE64 || mnemonic == ZYDIS_MNEMONIC_FXRSTOR64;
     return mnemonic == ZYDIS_MNEMONIC_FXSAVE || mnemonic == ZYDIS_MNEMONIC_FXSAVE64 ? fxsave
-                                                                                     : fxrstor;
+                                                                                    : fxrstor;
 }
 
 /* --- MXCSR ------------------------------------------------------------------------------------ */
@@ -385,5 +409,5 @@ INSN_FAMILY(mxcsr)
     }
     insn->aux = vex ? THUNK_CHECK_VEX : THUNK_CHECK_SSE;
     return mnemonic == ZYDIS_MNEMONIC_LDMXCSR || mnemonic == ZYDIS_MNEMONIC_VLDMXCSR ? ldmxcsr
-                                                                                      : stmxcsr;
+                                                                                     : stmxcsr;
 }

@@ -10,15 +10,15 @@
 #include "target-i386/interp/fpu-image.h"
 #include "target-i386/interp/vector.h"
 
-#define XSAVE_HEADER 512
-#define XSAVE_EXTENDED 576
-#define XSAVE_MAX 2752 /* bytes: the end of the last component, PKRU, rounded up */
+#define XSAVE_HEADER    512
+#define XSAVE_EXTENDED  576
+#define XSAVE_MAX       2752 /* bytes: the end of the last component, PKRU, rounded up */
 #define XCOMP_COMPACTED (1ull << 63)
 
 /* Standard offsets as on Intel's CPUs (CPUID leaf 0xD). */
 const XsaveComponent xsave_components[XSAVE_COMPONENTS] = {
-    [0] = {0, 160, false},      [1] = {160, 256, false},  [2] = {576, 256, false},
-    [5] = {1088, 64, false},    [6] = {1152, 512, false}, [7] = {1664, 1024, false},
+    [0] = {0, 160, false},   [1] = {160, 256, false},  [2] = {576, 256, false},
+    [5] = {1088, 64, false}, [6] = {1152, 512, false}, [7] = {1664, 1024, false},
     [9] = {2688, 8, false},
 };
 
@@ -51,7 +51,7 @@ static unsigned component_offset(unsigned i, uint64_t compacted)
     return xsave_area_size(compacted & ((1ull << (i + 1)) - 1), true) - xsave_components[i].size;
 }
 
-/* --- components and their bytes ---------------------------------------------------------------- */
+/* --- components and their bytes ---------------- */
 
 static void copy_vectors(X86CPU *cpu, uint8_t *at, unsigned first, unsigned count, unsigned from,
                          unsigned bytes, bool store)
@@ -67,7 +67,9 @@ static void copy_vectors(X86CPU *cpu, uint8_t *at, unsigned first, unsigned coun
     }
 }
 
-/* Moves component @i between the CPU and its bytes. Outside 64-bit code only 8 vectors take part. */
+/*
+ * Moves component @i between the CPU and its bytes. Outside 64-bit code only 8 vectors take part.
+ */
 static void component_copy(X86CPU *cpu, unsigned i, uint8_t *at, bool store, bool wide)
 {
     unsigned vectors = cpu_code64(cpu) ? 16 : 8;
@@ -161,7 +163,8 @@ static uint64_t components_in_use(X86CPU *cpu, uint64_t among)
     return in_use;
 }
 
-/* --- saving --------------------------------------------------------------------------------------- */
+/* --- saving
+ * --------------------------------------------------------------------------------------- */
 
 static uint64_t xsave_address(X86CPU *cpu, const Insn *insn, unsigned size, bool write)
 {
@@ -255,9 +258,12 @@ static void xsavec(X86CPU *cpu, const Insn *insn)
     mmu_store64(cpu, va + XSAVE_HEADER + 8, mask | XCOMP_COMPACTED);
 }
 
-/* --- restoring --------------------------------------------------------------------------------------- */
+/* --- restoring
+ * --------------------------------------------------------------------------------------- */
 
-/* #GP for headers that SDM 1, 13.8 forbids. Returns the compacted components, 0: standard format. */
+/*
+ * #GP for headers that SDM 1, 13.8 forbids. Returns the compacted components, 0: standard format.
+ */
 static uint64_t check_header(X86CPU *cpu, const uint8_t *area)
 {
     uint64_t bv, comp;

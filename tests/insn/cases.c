@@ -150,8 +150,8 @@ static void assemble(InsnCase *test, const Form *form, const Fields *fields, Ran
 
 static bool same_form(const InsnCase *test, const Form *form)
 {
-    if (test->zi.mnemonic != form->mnemonic ||
-        test->zi.meta.branch_type != form->branch_type || test->zi.length != test->len) {
+    if (test->zi.mnemonic != form->mnemonic || test->zi.meta.branch_type != form->branch_type ||
+        test->zi.length != test->len) {
         return false;
     }
     for (unsigned i = 0; i < test->zi.operand_count; i++) {
@@ -199,9 +199,26 @@ bool case_make_bytes(InsnCase *test, const Form *form, Random *random)
 static uint64_t edge64(Random *random)
 {
     static const uint64_t edges[] = {
-        0, 1, 2, UINT64_MAX, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000,
-        0xffffffff, 0x100000000, 0x7fffffffffffffff, 0x8000000000000000, 0xff00ff00ff00ff00,
-        0x8000000080000000, 0x7fff80007fff8000, 0x0123456789abcdef,
+        0,
+        1,
+        2,
+        UINT64_MAX,
+        0x7f,
+        0x80,
+        0xff,
+        0x7fff,
+        0x8000,
+        0xffff,
+        0x7fffffff,
+        0x80000000,
+        0xffffffff,
+        0x100000000,
+        0x7fffffffffffffff,
+        0x8000000000000000,
+        0xff00ff00ff00ff00,
+        0x8000000080000000,
+        0x7fff80007fff8000,
+        0x0123456789abcdef,
     };
 
     return edges[random_below(random, G_N_ELEMENTS(edges))];
@@ -210,18 +227,22 @@ static uint64_t edge64(Random *random)
 static uint64_t random_integer(Random *random)
 {
     switch (random_below(random, 4)) {
-    case 0: return edge64(random);
-    case 1: return random_below(random, 256);
-    default: return random_next(random);
+    case 0:
+        return edge64(random);
+    case 1:
+        return random_below(random, 256);
+    default:
+        return random_next(random);
     }
 }
 
 static uint32_t edge_float(Random *random)
 {
     static const uint32_t edges[] = {
-        0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000, 0x7f800001,
-        0xffbfffff, 0x00000001, 0x807fffff, 0x00800000, 0x7f7fffff, 0xff7fffff, 0x4f000000,
-        0xcf000000, 0x3f000000, 0x3effffff, 0x4b7fffff, 0x5f000000, 0x34000000, 0x1f800000,
+        0,          0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000,
+        0x7fc00000, 0x7f800001, 0xffbfffff, 0x00000001, 0x807fffff, 0x00800000,
+        0x7f7fffff, 0xff7fffff, 0x4f000000, 0xcf000000, 0x3f000000, 0x3effffff,
+        0x4b7fffff, 0x5f000000, 0x34000000, 0x1f800000,
     };
 
     if (random_below(random, 3) == 0) { /* of middling size, so that sums are interesting */
@@ -233,11 +254,28 @@ static uint32_t edge_float(Random *random)
 static uint64_t edge_double(Random *random)
 {
     static const uint64_t edges[] = {
-        0, 1ull << 63, 0x3ff0000000000000, 0xbff0000000000000, 0x7ff0000000000000,
-        0xfff0000000000000, 0x7ff8000000000000, 0x7ff0000000000001, 0xfff7ffffffffffff, 1,
-        0x800fffffffffffff, 0x0010000000000000, 0x7fefffffffffffff, 0xffefffffffffffff,
-        0x41e0000000000000, 0xc1e0000000200000, 0x43e0000000000000, 0xc3e0000000000000,
-        0x3fe0000000000000, 0x3690000000000000, 0x47efffffe0000000, 0x380fffffffffffff,
+        0,
+        1ull << 63,
+        0x3ff0000000000000,
+        0xbff0000000000000,
+        0x7ff0000000000000,
+        0xfff0000000000000,
+        0x7ff8000000000000,
+        0x7ff0000000000001,
+        0xfff7ffffffffffff,
+        1,
+        0x800fffffffffffff,
+        0x0010000000000000,
+        0x7fefffffffffffff,
+        0xffefffffffffffff,
+        0x41e0000000000000,
+        0xc1e0000000200000,
+        0x43e0000000000000,
+        0xc3e0000000000000,
+        0x3fe0000000000000,
+        0x3690000000000000,
+        0x47efffffe0000000,
+        0x380fffffffffffff,
     };
 
     if (random_below(random, 3) == 0) {
@@ -254,10 +292,18 @@ static void fill_vector(uint8_t *bytes, unsigned size, Random *random)
         uint64_t value;
 
         switch (kind) {
-        case 0: value = random_next(random); break;
-        case 1: value = edge64(random); break;
-        case 2: value = edge_float(random) | (uint64_t)edge_float(random) << 32; break;
-        case 3: value = edge_double(random); break;
+        case 0:
+            value = random_next(random);
+            break;
+        case 1:
+            value = edge64(random);
+            break;
+        case 2:
+            value = edge_float(random) | (uint64_t)edge_float(random) << 32;
+            break;
+        case 3:
+            value = edge_double(random);
+            break;
         default:
             value = random_below(random, 2) ? random_next(random) & 0xff00ff00ff00ff
                                             : random_integer(random);
@@ -274,11 +320,26 @@ static void fill_x87(X87Slot *slot, Random *random)
         uint16_t exponent;
         uint64_t mantissa;
     } edges[] = {
-        {0, 0}, {0x8000, 0}, {0x3fff, 1ull << 63}, {0xbfff, 1ull << 63}, {0x7fff, 1ull << 63},
-        {0xffff, 1ull << 63}, {0x7fff, 3ull << 62}, {0x7fff, 0xa000000000000000}, {0, 1},
-        {0, 1ull << 63}, {0x7fff, 0}, {0x3fff, 0}, {0x7ffe, UINT64_MAX}, {1, 1ull << 63},
-        {0x403e, 1ull << 63}, {0x401e, 0xffffffff00000000}, {0x3ffe, 1ull << 63},
-        {0x4000, 0xc90fdaa22168c235}, {0x400e, 0xfffe000000000000}, {0x7fff, 1},
+        {0, 0},
+        {0x8000, 0},
+        {0x3fff, 1ull << 63},
+        {0xbfff, 1ull << 63},
+        {0x7fff, 1ull << 63},
+        {0xffff, 1ull << 63},
+        {0x7fff, 3ull << 62},
+        {0x7fff, 0xa000000000000000},
+        {0, 1},
+        {0, 1ull << 63},
+        {0x7fff, 0},
+        {0x3fff, 0},
+        {0x7ffe, UINT64_MAX},
+        {1, 1ull << 63},
+        {0x403e, 1ull << 63},
+        {0x401e, 0xffffffff00000000},
+        {0x3ffe, 1ull << 63},
+        {0x4000, 0xc90fdaa22168c235},
+        {0x400e, 0xfffe000000000000},
+        {0x7fff, 1},
     };
     uint16_t exponent;
     uint64_t mantissa;
@@ -390,12 +451,17 @@ static uint64_t data_pointer(Random *random)
     uint64_t middle = DATA_VA + 512 + random_below(random, (DATA_SIZE - 1024) / 64) * 64;
 
     switch (random_below(random, 16)) {
-    case 0: return DATA_VA + DATA_SIZE - random_below(random, 32);
-    case 1: return DATA_VA + random_below(random, 300);
-    case 2: return DATA_VA + 0x1000 - random_below(random, 64);
+    case 0:
+        return DATA_VA + DATA_SIZE - random_below(random, 32);
+    case 1:
+        return DATA_VA + random_below(random, 300);
+    case 2:
+        return DATA_VA + 0x1000 - random_below(random, 64);
     case 3:
-    case 4: return middle + random_below(random, 64);
-    default: return middle;
+    case 4:
+        return middle + random_below(random, 64);
+    default:
+        return middle;
     }
 }
 
@@ -474,7 +540,8 @@ static bool is_xsave(const InsnCase *test)
            set == ZYDIS_ISA_SET_XSAVEOPT;
 }
 
-/* An aligned area, components that the host's kernel and the guest have both enabled, a good header. */
+/* An aligned area, components that the host's kernel and the guest have both enabled, a good
+ * header. */
 static void make_xsave(InsnCase *test, Random *random)
 {
     const uint64_t components = 0xe7;

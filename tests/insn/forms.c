@@ -22,7 +22,7 @@ const ZydisDecoder *form_decoder(TestMode mode)
     return decoder;
 }
 
-/* --- what is left out ------------------------------------------------------- */
+/* --- what is left out ---------------- */
 
 /* System instructions have tests of their own (tests/guest); these depend on the host's kernel. */
 static bool isa_excluded(ZydisISASet set)
@@ -189,13 +189,20 @@ static const char *operand_kind(const ZydisDecodedOperand *op)
         return op->type == ZYDIS_OPERAND_TYPE_MEMORY ? "m" : "i";
     }
     switch (ZydisRegisterGetClass(op->reg.value)) {
-    case ZYDIS_REGCLASS_XMM: return "x";
-    case ZYDIS_REGCLASS_YMM: return "y";
-    case ZYDIS_REGCLASS_ZMM: return "z";
-    case ZYDIS_REGCLASS_MMX: return "mm";
-    case ZYDIS_REGCLASS_MASK: return "k";
-    case ZYDIS_REGCLASS_X87: return "st";
-    default: return "r";
+    case ZYDIS_REGCLASS_XMM:
+        return "x";
+    case ZYDIS_REGCLASS_YMM:
+        return "y";
+    case ZYDIS_REGCLASS_ZMM:
+        return "z";
+    case ZYDIS_REGCLASS_MMX:
+        return "mm";
+    case ZYDIS_REGCLASS_MASK:
+        return "k";
+    case ZYDIS_REGCLASS_X87:
+        return "st";
+    default:
+        return "r";
     }
 }
 
@@ -215,7 +222,8 @@ static char *form_key(const ZydisDecodedInstruction *zi, const ZydisDecodedOpera
     g_string_append(key, encodings[form->encoding]);
     if (form->encoding == ENC_LEGACY) {
         /* Opcodes that do the same differently are different forms: they decode differently. */
-        g_string_append_printf(key, " %u.%02x", form->map, form->opcode & (form->has_modrm ? 255 : 248));
+        g_string_append_printf(key, " %u.%02x", form->map,
+                               form->opcode & (form->has_modrm ? 255 : 248));
         if (!form->has_modrm) {
             g_string_append_printf(key, "/%u", zi->operand_width);
         }
@@ -275,8 +283,8 @@ static unsigned put_bytes(const Form *form, uint8_t *b)
         break;
     }
     b[n++] = form->opcode;
-    b[n++] = form->memory ? form->reg << 3 | (form->vsib ? 4 : 3)
-                          : 0xc0 | form->reg << 3 | form->rm;
+    b[n++] =
+        form->memory ? form->reg << 3 | (form->vsib ? 4 : 3) : 0xc0 | form->reg << 3 | form->rm;
     if (form->memory && form->vsib) {
         b[n++] = 0x20; /* [rax + xmm4] */
     }
@@ -309,7 +317,8 @@ static bool probe(Probe *probe, Form *form)
     ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
     char *key;
 
-    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(probe->decoder, bytes, put_bytes(form, bytes), &zi, ops))) {
+    if (!ZYAN_SUCCESS(
+            ZydisDecoderDecodeFull(probe->decoder, bytes, put_bytes(form, bytes), &zi, ops))) {
         return false;
     }
     if (isa_excluded(zi.meta.isa_set) || mnemonic_excluded(&zi) || uses_system_register(&zi, ops)) {
@@ -366,11 +375,11 @@ static void probe_legacy(Probe *p, TestMode mode)
                 form.map = map;
                 form.opcode = opcode;
                 /* Prefixes, escapes and VEX are not opcodes. */
-                if (map == 0 && (opcode == 0x0f || opcode == 0x62 || opcode == 0xc4 ||
-                                 opcode == 0xc5 || (opcode & 0xe7) == 0x26 ||
-                                 (opcode >= 0x64 && opcode <= 0x67) || opcode == 0xf0 ||
-                                 opcode == 0xf2 || opcode == 0xf3 ||
-                                 (mode == TEST_64 && (opcode & 0xf0) == 0x40))) {
+                if (map == 0 &&
+                    (opcode == 0x0f || opcode == 0x62 || opcode == 0xc4 || opcode == 0xc5 ||
+                     (opcode & 0xe7) == 0x26 || (opcode >= 0x64 && opcode <= 0x67) ||
+                     opcode == 0xf0 || opcode == 0xf2 || opcode == 0xf3 ||
+                     (mode == TEST_64 && (opcode & 0xf0) == 0x40))) {
                     continue;
                 }
                 if (map == 1 && (opcode == 0x38 || opcode == 0x3a || opcode == 0x0f)) {

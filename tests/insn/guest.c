@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The interpreter's side: a bare CPU in user mode, whose page tables map code and data where the host
- * has them and nothing else.
+ * The interpreter's side: a bare CPU in user mode, whose page tables map code and data where the
+ * host has them and nothing else.
  */
 #include <string.h>
 
@@ -14,8 +14,14 @@
 
 /* Guest-physical layout. */
 enum {
-    GPA_PML4 = 0x1000, GPA_PDPT = 0x2000, GPA_PD = 0x3000, GPA_PT_CODE = 0x4000,
-    GPA_PT_DATA = 0x5000, GPA_CODE = 0x10000, GPA_DATA = 0x20000, GPA_SIZE = 0x40000,
+    GPA_PML4 = 0x1000,
+    GPA_PDPT = 0x2000,
+    GPA_PD = 0x3000,
+    GPA_PT_CODE = 0x4000,
+    GPA_PT_DATA = 0x5000,
+    GPA_CODE = 0x10000,
+    GPA_DATA = 0x20000,
+    GPA_SIZE = 0x40000,
 };
 enum { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 0x20, PTE_D = 0x40 };
 #define PTE_NX (1ull << 63)
@@ -72,7 +78,8 @@ void guest_end(void)
 /* Flat user segments under an operating system like Linux. */
 static void set_mode(X86CPU *cpu, TestMode mode)
 {
-    uint32_t data = 3 | SEG_ATTR_S | 3 << SEG_ATTR_DPL_SHIFT | SEG_ATTR_P | SEG_ATTR_DB | SEG_ATTR_G;
+    uint32_t data =
+        3 | SEG_ATTR_S | 3 << SEG_ATTR_DPL_SHIFT | SEG_ATTR_P | SEG_ATTR_DB | SEG_ATTR_G;
     uint32_t code = (data & ~(uint32_t)SEG_ATTR_TYPE) | 0xb;
 
     if (mode == TEST_64) {

@@ -10,7 +10,7 @@
 
 #include "tests/insn/insn-test.h"
 
-#define FORMS_WANTED 2000
+#define FORMS_WANTED   2000
 #define FLAGS_COMPARED 0xcd5u /* arithmetic and DF */
 
 static gint64 option_seed = -1;
@@ -22,7 +22,8 @@ static gboolean option_verbose, option_list;
 static const GOptionEntry options[] = {
     {"seed", 's', 0, G_OPTION_ARG_INT64, &option_seed, "seed (default: the time)", "N"},
     {"count", 'c', 0, G_OPTION_ARG_INT, &option_count, "cases per form", "N"},
-    {"filter", 'f', 0, G_OPTION_ARG_STRING, &option_filter, "only forms whose key begins so", "KEY"},
+    {"filter", 'f', 0, G_OPTION_ARG_STRING, &option_filter, "only forms whose key begins so",
+     "KEY"},
     {"mode", 'm', 0, G_OPTION_ARG_INT, &option_mode, "only 64 or 32", "BITS"},
     {"verbose", 'v', 0, G_OPTION_ARG_NONE, &option_verbose, "every mismatch, not one a form", NULL},
     {"list", 'l', 0, G_OPTION_ARG_NONE, &option_list, "list the forms", NULL},
@@ -57,8 +58,9 @@ static void note_bytes(GString *notes, const char *name, const uint8_t *want, co
 static void note_value(GString *notes, const char *name, uint64_t want, uint64_t got)
 {
     if (want != got) {
-        g_string_append_printf(notes, "    %s: host %" G_GINT64_MODIFIER "x, interpreter %"
-                               G_GINT64_MODIFIER "x\n", name, want, got);
+        g_string_append_printf(
+            notes, "    %s: host %" G_GINT64_MODIFIER "x, interpreter %" G_GINT64_MODIFIER "x\n",
+            name, want, got);
     }
 }
 
@@ -214,8 +216,9 @@ static void print_case(const InsnCase *test, const GString *notes)
     char text[128] = "";
 
     ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
-    ZydisFormatterFormatInstruction(&formatter, &test->zi, test->ops, test->zi.operand_count_visible,
-                                    text, sizeof(text), test->rip, NULL);
+    ZydisFormatterFormatInstruction(&formatter, &test->zi, test->ops,
+                                    test->zi.operand_count_visible, text, sizeof(text), test->rip,
+                                    NULL);
     printf("%s-bit %s [%s]:", test->mode == TEST_64 ? "64" : "32", text, test->form->key);
     for (unsigned i = 0; i < test->len; i++) {
         printf(" %02x", test->bytes[i]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The differential test of instructions: forms (what is tested), cases (bytes and operands), and the
- * two sides that run them, the host CPU and the interpreter.
+ * The differential test of instructions: forms (what is tested), cases (bytes and operands), and
+ * the two sides that run them, the host CPU and the interpreter.
  */
 #ifndef TESTS_INSN_INSN_TEST_H
 #define TESTS_INSN_INSN_TEST_H
@@ -12,9 +12,9 @@
 #include <stdint.h>
 
 /* Where code and data lie, on the host and in the guest: the same linear addresses, below 4 GiB. */
-#define CODE_VA 0x10000000u
+#define CODE_VA   0x10000000u
 #define CODE_SIZE 0x1000u
-#define DATA_VA 0x20001000u /* unmapped pages on both sides */
+#define DATA_VA   0x20001000u /* unmapped pages on both sides */
 #define DATA_SIZE 0x2000u
 
 typedef enum { TEST_64, TEST_32, TEST_MODES } TestMode;
@@ -44,18 +44,18 @@ typedef enum { ENC_LEGACY, ENC_VEX, ENC_EVEX } FormEncoding;
 
 /* One distinct instruction form: enough to make bytes of it again and again. */
 typedef struct Form {
-    char *key;           /* mnemonic, operand kinds and sizes, encoding */
+    char *key; /* mnemonic, operand kinds and sizes, encoding */
     TestMode mode;
     FormEncoding encoding;
-    uint8_t prefix;      /* 0, 66, F2, F3; VEX and EVEX: pp */
-    bool lock, w, opsize; /* opsize: 66 besides a mandatory prefix */
+    uint8_t prefix;              /* 0, 66, F2, F3; VEX and EVEX: pp */
+    bool lock, w, opsize;        /* opsize: 66 besides a mandatory prefix */
     uint8_t map, opcode, length; /* length: L or L'L */
     uint8_t mask, evex_b, evex_z;
     bool has_modrm, memory;
-    uint8_t reg, rm;     /* when they are part of the opcode */
+    uint8_t reg, rm; /* when they are part of the opcode */
     bool has_vvvv;
-    uint8_t imm[2];      /* bytes of immediates */
-    bool relative;       /* the immediate is a branch displacement */
+    uint8_t imm[2]; /* bytes of immediates */
+    bool relative;  /* the immediate is a branch displacement */
     bool moffs;
     bool vsib;
     uint16_t mnemonic;
@@ -85,7 +85,7 @@ typedef struct InsnState {
     uint8_t vec[32][64];
     uint64_t opmask[8];
     uint8_t data[DATA_SIZE];
-    int vector;       /* exception, -1: none */
+    int vector; /* exception, -1: none */
     uint32_t error;
     uint64_t cr2;
 } InsnState;
@@ -108,7 +108,8 @@ void case_make_state(InsnCase *test, Random *random);
 
 /* --- sides ------------------------------------------------------------------------ */
 
-/* Maps code and data and installs signal handlers; false (with a message) if 32-bit code cannot run. */
+/* Maps code and data and installs signal handlers; false (with a message) if 32-bit code cannot
+ * run. */
 bool native_init(void);
 void native_run(const InsnCase *test, InsnState *out);
 
