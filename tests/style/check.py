@@ -295,7 +295,8 @@ def check_marks():
 
 
 # clang-format's layout is no condition, but house.md asks for braces always.
-BRACELESS = re.compile(r"^\s*(?:\} )?(?:if|for|else if) \(.*\)$|^\s*while \(.*\)$|^\s*(?:\} )?else$")
+BRACELESS = re.compile(r"^\s*(?:\} )?(?:if|for|else if) \(.*\)$"
+                       r"|^\s*while \(.*\)$|^\s*(?:\} )?else$")
 
 
 def check_braces():
