@@ -140,13 +140,15 @@ bool interp_step(X86CPU *cpu)
     JumpEntry *jumps = code_jump_entries(cpu->code);
 
     cpu->exception.vector = -1;
-    if (sigsetjmp(cpu->run_jump, 0) == LANDED_EXCEPTION) {
+    switch (sigsetjmp(cpu->run_jump, 0)) {
+    case LANDED_EXCEPTION:
         return false;
-    }
-    if (cpu->exception.vector < 0) {
+    case LANDED_LEAVE:
+        return true;
+    default:
         run_one(cpu, code_find(cpu, jumps));
+        return true;
     }
-    return true;
 }
 
 static bool interp_has_work(Vcpu *vcpu)

@@ -9,7 +9,8 @@
 void interp_run(Vcpu *vcpu);
 /*
  * Executes exactly one instruction (of a REP string instruction, as much as one uninterrupted
- * stretch does). False if it raised an exception, which is left undelivered in cpu->exception.
+ * stretch does; none if the instruction left the block, to be tried again). False if it raised an
+ * exception, which is left undelivered in cpu->exception.
  */
 bool interp_step(X86CPU *cpu);
 /* VcpuOps of a CPU that the interpreter runs. */

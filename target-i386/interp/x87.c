@@ -110,13 +110,20 @@ static void x87_take(X86CPU *cpu, const Insn *insn, const X87Image *image)
     }
 }
 
+/* Exceptions that are pending though CR0.NE and IGNNE# ignore them must not reach the host. */
 static void x87_run(X86CPU *cpu, const Thunk *thunk, void *mem, X87Image *image)
 {
+    uint16_t ignored = cpu->x87.fsw & ~cpu->x87.fcw & FPU_ALL;
+
     image->state = cpu->x87;
+    image->state.fsw &= ~(ignored | FPU_ES | FPU_B);
     image->state.fip = image->state.fdp = 0;
     image->state.fop = 0;
     image->state.mxcsr = MXCSR_DEFAULT;
     thunk->code(cpu, mem, image);
+    if (ignored) {
+        image->state.fsw |= ignored | FPU_ES | FPU_B;
+    }
 }
 
 static void x87_begin(X86CPU *cpu)
@@ -154,7 +161,7 @@ static void x87_load(X86CPU *cpu, const Insn *insn)
 static void x87_store(X86CPU *cpu, const Insn *insn)
 {
     const Thunk *thunk = insn->thunk;
-    uint16_t unmasked = ~cpu->x87.fcw & (FPU_ALL & ~FPU_PE);
+    uint16_t unmasked = ~(cpu->x87.fcw | cpu->x87.fsw) & (FPU_ALL & ~FPU_PE);
     VectorBounce bounce;
     X87Image image;
     uint64_t va;
