@@ -159,6 +159,9 @@ INSN_FAMILY(movnti)
 
 INSN_FAMILY(bits)
 {
+    if (!vector_encoding_exists(src->cpu, src->zi)) {
+        return NULL;
+    }
     switch (src->zi->mnemonic) {
     case ZYDIS_MNEMONIC_POPCNT:
         return popcnt;
@@ -167,9 +170,6 @@ INSN_FAMILY(bits)
     case ZYDIS_MNEMONIC_TZCNT:
         return tzcnt;
     default:
-        /*
-         * VEX instructions on general registers exist in protected mode only; decoding sees to it.
-         */
         return vector_select_thunk(src, insn, THUNK_CHECK_NONE);
     }
 }

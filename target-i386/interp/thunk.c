@@ -13,7 +13,7 @@
 #include "target-i386/interp/thunk-build.h"
 
 /* Far more than a system's working set; a guest that makes up instructions only causes resets. */
-#define ARENA_SIZE (8u << 20)
+#define ARENA_SIZE (4u << 20)
 #define ARENA_FIRST 64 /* the first bytes are constants */
 #define HOST_MXCSR  0x1f80u
 

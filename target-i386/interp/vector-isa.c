@@ -76,10 +76,15 @@ static const IsaNeeds isa_needs[ZYDIS_ISA_SET_MAX_VALUE + 1] = {
     NEEDS_EVEX(AVX512_VPOPCNTDQ, AVX512_VPOPCNTDQ),
 };
 
+bool vector_encoding_exists(const X86CPU *cpu, const ZydisDecodedInstruction *zi)
+{
+    return zi->encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY || cpu_pm(cpu);
+}
+
 bool vector_isa_offered(const X86CPU *cpu, const ZydisDecodedInstruction *zi)
 {
     const IsaNeeds *needs = &isa_needs[zi->meta.isa_set];
 
-    return needs->known && cpu_has(cpu, needs->feature) &&
+    return needs->known && vector_encoding_exists(cpu, zi) && cpu_has(cpu, needs->feature) &&
            (needs->also == X86_FEATURE_NONE || cpu_has(cpu, needs->also));
 }

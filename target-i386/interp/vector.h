@@ -106,6 +106,8 @@ InsnFn *vector_select_move(const InsnSource *src, Insn *insn);
 InsnFn *vector_select_memory(const InsnSource *src, Insn *insn);
 /* In place of an instruction whose thunk found no room: forgets all thunks and starts over. */
 InsnFn vector_make_room;
+/* VEX and EVEX are undefined in real and virtual-8086 mode (SDM 2A 2.3.1). */
+bool vector_encoding_exists(const X86CPU *cpu, const ZydisDecodedInstruction *zi);
 /* False if the CPU model lacks what the instruction's ISA set belongs to. */
 bool vector_isa_offered(const X86CPU *cpu, const ZydisDecodedInstruction *zi);
 

@@ -404,7 +404,7 @@ INSN_FAMILY(mxcsr)
     ZydisMnemonic mnemonic = src->zi->mnemonic;
     bool vex = src->zi->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
 
-    if (vex && !cpu_has(src->cpu, X86_FEATURE_AVX)) {
+    if (vex && (!cpu_has(src->cpu, X86_FEATURE_AVX) || !cpu_pm(src->cpu))) {
         return NULL;
     }
     insn->aux = vex ? THUNK_CHECK_VEX : THUNK_CHECK_SSE;

@@ -45,6 +45,12 @@ static void fixture_reset(Fixture *fixture)
     cpu_update_mode(cpu);
 }
 
+static void enter_real_mode(X86CPU *cpu)
+{
+    cpu->cr0 &= ~(uint64_t)CR0_PE;
+    cpu_update_mode(cpu);
+}
+
 static void fixture_set_up(Fixture *fixture, gconstpointer data)
 {
     GError *error = NULL;
@@ -103,6 +109,7 @@ static int run(Fixture *fixture, const void *bytes, unsigned len)
 #define FXSAVE     "\x0f\xae\x05\x00\x90\x00\x00"
 #define XSAVE      "\x0f\xae\x25\x00\x90\x00\x00"
 #define PSHUFB_XMM "\x66\x0f\x38\x00\xc1"
+#define ANDN       "\xc4\xe2\x70\xf2\xc2"
 #define POPCNT     "\xf3\x0f\xb8\xc1"
 #define DIVSS      "\xf3\x0f\x5e\xc1"
 
@@ -189,6 +196,15 @@ static void test_features(Fixture *fixture, gconstpointer data)
     g_assert_cmpint(RUN(fixture, PADDD_MM), ==, EXC_UD);
 }
 
+/* VEX needs protected mode (SDM 2A 2.3.1); the same bytes with a memory operand are LES and LDS. */
+static void test_real_mode(Fixture *fixture, gconstpointer data)
+{
+    enter_real_mode(fixture->cpu);
+    g_assert_cmpint(RUN(fixture, PADDD_XMM), ==, NO_EXCEPTION);
+    g_assert_cmpint(RUN(fixture, VPADDD), ==, EXC_UD);
+    g_assert_cmpint(RUN(fixture, ANDN), ==, EXC_UD);
+}
+
 /* --- exceptions ----------------------------------------------------------------------------- */
 
 static void test_simd_exception(Fixture *fixture, gconstpointer data)
@@ -253,12 +269,6 @@ typedef struct Environment {
     bool protected, wide;
     uint16_t words[14];
 } Environment;
-
-static void enter_real_mode(X86CPU *cpu)
-{
-    cpu->cr0 &= ~(uint64_t)CR0_PE;
-    cpu_update_mode(cpu);
-}
 
 static void test_environments(Fixture *fixture, gconstpointer data)
 {
@@ -361,6 +371,7 @@ int main(int argc, char **argv)
     ADD("availability", test_availability);
     ADD("wait-without-mp", test_wait_without_mp);
     ADD("features", test_features);
+    ADD("real-mode", test_real_mode);
     ADD("simd-exception", test_simd_exception);
     ADD("pending-x87", test_pending_x87);
     ADD("environments", test_environments);
