@@ -56,7 +56,6 @@ typedef struct VcpuOps {
     bool (*has_work)(Vcpu *vcpu);
     /* Power-on reset. The boot CPU starts at the reset vector, others wait for SIPI. */
     void (*reset)(Vcpu *vcpu);
-    void (*free)(Vcpu *vcpu);
     /* Guest TSC now, for the local APIC's deadline timer; NULL: CLOCK_VM counted at tsc_hz. */
     uint64_t (*read_tsc)(Vcpu *vcpu);
 } VcpuOps;

@@ -167,11 +167,6 @@ static void interp_reset(Vcpu *vcpu)
     cpu_reset(x86_cpu(vcpu), false);
 }
 
-static void interp_free(Vcpu *vcpu)
-{
-    cpu_free(x86_cpu(vcpu));
-}
-
 static uint64_t interp_read_tsc(Vcpu *vcpu)
 {
     return cpu_read_tsc(x86_cpu(vcpu));
@@ -181,7 +176,6 @@ const VcpuOps interp_vcpu_ops = {
     .run = interp_run,
     .has_work = interp_has_work,
     .reset = interp_reset,
-    .free = interp_free,
     .read_tsc = interp_read_tsc,
 };
 

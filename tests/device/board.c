@@ -38,15 +38,6 @@ Board *board_new(void)
     return board;
 }
 
-void board_free(Board *board)
-{
-    ChardevSet *chardevs = board->machine->chardevs;
-
-    machine_free(board->machine);
-    chardev_set_free(chardevs);
-    g_free(board);
-}
-
 Device *board_add(Board *board, const char *type, ...)
 {
     const DeviceType *found = device_type_find(type);
@@ -107,7 +98,7 @@ static void access_free(Vcpu *vcpu)
     g_free(vcpu);
 }
 
-static const VcpuOps access_ops = { access_run, access_has_work, access_reset, access_free, NULL };
+static const VcpuOps access_ops = { access_run, access_has_work, access_reset, NULL };
 
 Vcpu *board_add_vcpu(Board *board)
 {
@@ -125,6 +116,20 @@ Vcpu *board_add_vcpu(Board *board)
     vcpu->tsc_hz = 2000000000;
     g_ptr_array_add(board->machine->vcpus, vcpu);
     return vcpu;
+}
+
+void board_free(Board *board)
+{
+    ChardevSet *chardevs = board->machine->chardevs;
+    g_autoptr(GPtrArray) vcpus = g_ptr_array_copy(board->machine->vcpus, NULL, NULL);
+
+    machine_dismantle(board->machine);
+    for (unsigned i = 0; i < vcpus->len; i++) {
+        access_free(g_ptr_array_index(vcpus, i));
+    }
+    chardev_set_free(chardevs);
+    machine_free(board->machine);
+    g_free(board);
 }
 
 static uint32_t vcpu_access(Vcpu *vcpu, bool store, uint64_t addr, uint32_t value)
