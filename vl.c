@@ -94,12 +94,28 @@ static bool write_configuration(Run *run, const char *path)
     return run_is_good(run);
 }
 
+static bool write_device_tree(Run *run, const char *path)
+{
+    const ConfigGroup *group = config_find(run->config, "machine", NULL);
+    g_autoptr(GBytes) tree = machine_plan_dtb(run->plan);
+    GError *error = NULL;
+    size_t size;
+    const char *data = g_bytes_get_data(tree, &size);
+
+    if (!g_file_set_contents(path, data, size, &error)) {
+        diag_gerror(run->diag, group_origin(group, "dumpdtb"), error);
+    }
+    return run_is_good(run);
+}
+
 /* True if the user wants to look at the machine, not to run it. */
 static bool only_looks(Run *run, int *status)
 {
     const char *write_to = config_get(run->config, "system", "writeconfig");
+    const char *tree_to = config_get(run->config, "machine", "dumpdtb");
 
-    if (write_to && !write_configuration(run, write_to)) {
+    if ((write_to && !write_configuration(run, write_to)) ||
+        (tree_to && !write_device_tree(run, tree_to))) {
         *status = EXIT_FAILURE;
     }
     if (config_is_on(run->config, "system", "explain")) {
@@ -108,7 +124,7 @@ static bool only_looks(Run *run, int *status)
         printf("%s\n%s", groups, devices);
         return true;
     }
-    return write_to || config_is_on(run->config, "system", "check");
+    return write_to || tree_to || config_is_on(run->config, "system", "check");
 }
 
 /* --- The host ------------------------------------------------------------------ */

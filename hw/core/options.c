@@ -11,6 +11,8 @@ static const OptKey machine_keys[] = {
      .def = "pc"},
     {.name = "accel", .type = OPT_STRING, .help = "accelerators to try, separated by ':'",
      .def = "tcg"},
+    {.name = "dumpdtb", .type = OPT_STRING,
+     .help = "write the machine as a device tree to this file and stop"},
     {0},
 };
 static const char *const machine_aliases[] = {"M", NULL};

@@ -51,6 +51,9 @@ const char *planned_value(const PlannedDevice *device, const Property *property)
 /* Every device with its properties, defaults included, as comment lines for -explain; g_free(). */
 char *machine_plan_describe(const MachinePlan *plan);
 
+/* The planned machine as a flattened device tree, for -machine dumpdtb=FILE. */
+GBytes *machine_plan_dtb(const MachinePlan *plan);
+
 /*
  * Fills @machine with the plan's sizes (not devices): to be followed by the creation of vCPUs,
  * which devices look for when they are realized.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Plans: machine files in, resolved devices or diagnostics out; and the building of a plan. */
 #include <glib/gstdio.h>
+#include <libfdt.h>
 #include <string.h>
 
 #include "hw/core/plan.h"
@@ -296,6 +297,31 @@ static void test_build(void)
     result_clear(&r);
 }
 
+/* The device tree of a plan, read back with libfdt: nesting, and one property of each type. */
+static void test_dtb(void)
+{
+    Result r = plan_good(HEADER HOST CHIP("a", "  small = 5\n  slot = 2\n  fail = on\n"
+                                               "  label = \"two words\"\n"), "-m 6G");
+    g_autoptr(GBytes) tree = machine_plan_dtb(r.plan);
+    size_t size;
+    const void *fdt = g_bytes_get_data(tree, &size);
+    int chip = fdt_path_offset(fdt, "/system/host/toy.0/a");
+
+    g_assert_cmpint(fdt_check_full(fdt, size), ==, 0);
+    g_assert_cmpint(chip, >, 0);
+    g_assert_cmpint(fdt_path_offset(fdt, "/cpus/cpu@0"), >, 0);
+    g_assert_cmpstr(fdt_getprop(fdt, chip, "compatible", NULL), ==, "toy-chip");
+    g_assert_cmpstr(fdt_getprop(fdt, chip, "label", NULL), ==, "two words");
+    g_assert_cmpstr(fdt_getprop(fdt, chip, "colour", NULL), ==, "green");
+    g_assert_cmpuint(fdt32_ld(fdt_getprop(fdt, chip, "small", NULL)), ==, 5);
+    g_assert_cmpuint(fdt32_ld(fdt_getprop(fdt, chip, "slot", NULL)), ==, 2);
+    g_assert_cmpint((int32_t)fdt32_ld(fdt_getprop(fdt, chip, "sign", NULL)), ==, -5);
+    g_assert_cmpuint(fdt64_ld(fdt_getprop(fdt, chip, "amount", NULL)), ==, 1 << 20);
+    g_assert_nonnull(fdt_getprop(fdt, chip, "fail", NULL));
+    g_assert_cmpuint(fdt64_ld(fdt_getprop(fdt, 0, "memory-size", NULL)), ==, 6ULL << 30);
+    result_clear(&r);
+}
+
 static void test_build_failure(void)
 {
     Result r = plan_good(HEADER HOST CHIP("a", "") CHIP("b", "  fail = on\n  slot = 1\n"
@@ -317,6 +343,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     work_dir = g_dir_make_tmp("tessera-plan-XXXXXX", NULL);
     g_test_add_func("/plan/order", test_order);
+    g_test_add_func("/plan/dtb", test_dtb);
     g_test_add_func("/plan/second-bus", test_second_bus);
     g_test_add_func("/plan/bad-devices", test_bad_devices);
     g_test_add_func("/plan/ports", test_ports);
