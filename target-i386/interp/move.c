@@ -122,6 +122,9 @@ INSN_FAMILY(extend)
     unsigned from = size_index(operand_bytes(src, 1));
     bool memory = insn->ea != EA_NONE;
 
+    if (from == 2 && to == 0) {
+        from = 1; /* MOVSXD to 16 bits reads no more than those (SDM 2B, MOVSX) */
+    }
     return insn->mnemonic == ZYDIS_MNEMONIC_MOVZX ? zero[from][to][memory] : sign[from][to][memory];
 }
 
