@@ -108,6 +108,9 @@ static void raise_levels(X86CpuModel *model)
     if (x86_words_have(model->features, X86_FEATURE_XSAVE)) {
         model->level = MAX(model->level, 0xd);
     }
+    if (x86_words_have(model->features, X86_FEATURE_AMX_TILE)) {
+        model->level = MAX(model->level, 0x1e);
+    }
     if (x86_words_have(model->features, X86_FEATURE_TOPOEXT)) {
         model->xlevel = MAX(model->xlevel, 0x8000001e);
     }

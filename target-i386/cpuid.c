@@ -210,9 +210,23 @@ static void add_feature_leaves(Builder *b)
     add(b, 7, 0, b->model->level_func7, word(b, FEATURE_WORD_7_EBX),
         word(b, FEATURE_WORD_7_ECX), word(b, FEATURE_WORD_7_EDX));
     add(b, 7, 1, word(b, FEATURE_WORD_7_1_EAX), 0, 0, word(b, FEATURE_WORD_7_1_EDX));
+    add(b, 7, 2, 0, 0, 0, word(b, FEATURE_WORD_7_2_EDX));
     add(b, 0x12, 0, word(b, FEATURE_WORD_12_0_EAX), word(b, FEATURE_WORD_12_0_EBX), 0, 0);
     add(b, 0x12, 1, word(b, FEATURE_WORD_12_1_EAX), 0, 0, 0);
     add(b, 0x14, 0, 0, 0, word(b, FEATURE_WORD_14_0_ECX), 0);
+}
+
+/*
+ * Leaves 1DH and 1EH: palette 1 of eight tiles of 16 rows by 64 bytes, and a multiplier of 16 by 16
+ * (SDM 1, 18.3; the values of Sapphire Rapids, on which the instructions depend).
+ */
+static void add_amx(Builder *b)
+{
+    if (has(b, X86_FEATURE_AMX_TILE)) {
+        add(b, 0x1d, 0, 1, 0, 0, 0);
+        add(b, 0x1d, 1, 0x04002000, 0x00080040, 16, 0);
+        add(b, 0x1e, 0, 0, 0x4010, 0, 0);
+    }
 }
 
 /* The signature is in EBX, ECX, EDX (Linux Documentation/virt/kvm/x86/cpuid.rst). */
@@ -326,13 +340,15 @@ static void add_extended(Builder *b)
             text_word(id, 3));
     }
     add_amd_caches(b);
-    add(b, 0x80000007, 0, 0, 0, 0, word(b, FEATURE_WORD_80000007_EDX));
+    add(b, 0x80000007, 0, 0, word(b, FEATURE_WORD_80000007_EBX), 0,
+        word(b, FEATURE_WORD_80000007_EDX));
     add_widths(b);
     if (has(b, X86_FEATURE_SVM)) {
         add(b, 0x8000000a, 0, 1, 16, 0, word(b, FEATURE_WORD_8000000A_EDX));
     }
     add_amd_topology(b);
     add(b, 0x80000021, 0, word(b, FEATURE_WORD_80000021_EAX), 0, 0, 0);
+    add(b, 0x80000022, 0, word(b, FEATURE_WORD_80000022_EAX), 0, 0, 0);
     if (word(b, FEATURE_WORD_C0000001_EDX)) {
         b->table->via_level = 0xc0000001;
         add(b, 0xc0000000, 0, 0xc0000001, 0, 0, 0);
@@ -388,6 +404,7 @@ X86CpuidTable *x86_cpuid_table_new(const X86CpuModel *model, const X86Topology *
     add_feature_leaves(&b);
     add_topology(&b);
     add_xsave(&b);
+    add_amx(&b);
     add_hypervisor(&b);
     add_extended(&b);
     apply_patches(&b);
@@ -435,6 +452,7 @@ static bool has_subleaves(uint32_t leaf)
     case 0x1a:
     case 0x1b:
     case 0x1d:
+    case 0x1e:
     case 0x1f:
     case 0x8000001d:
         return true;
