@@ -16,7 +16,7 @@ typedef struct Resolution {
     bool from_host;   /* the chain ends at host or max */
 } Resolution;
 
-static X86CpuModel *model_new(const char *name)
+X86CpuModel *x86_cpu_model_new(const char *name)
 {
     X86CpuModel *model = g_new0(X86CpuModel, 1);
 
@@ -156,7 +156,7 @@ static void default_caches(X86CpuModel *model)
 }
 
 /* What follows the guest's control registers is no property of the model. */
-static void settle(X86CpuModel *model)
+void x86_cpu_model_settle(X86CpuModel *model)
 {
     x86_words_set(model->features, X86_FEATURE_OSXSAVE, false);
     x86_words_set(model->features, X86_FEATURE_OSPKE, false);
@@ -169,14 +169,24 @@ static void settle(X86CpuModel *model)
 X86CpuModel *x86_cpu_model_find(const Config *config, const char *name, const X86CpuCaps *caps,
                                 Diag *diag)
 {
-    g_autoptr(X86CpuModel) model = model_new(name);
+    return x86_cpu_model_build(config, name, NULL, caps, diag);
+}
+
+X86CpuModel *x86_cpu_model_build(const Config *config, const char *name,
+                                 const ConfigGroup *changes, const X86CpuCaps *caps, Diag *diag)
+{
+    g_autoptr(X86CpuModel) model = x86_cpu_model_new(name);
     g_autoptr(GPtrArray) chain = g_ptr_array_new();
     Resolution r = {config, caps, diag, model, chain, false};
 
-    if (!load_named(&r, name, NULL, NULL)) {
+    if (!load_named(&r, name, NULL, NULL)
+        || (changes && !x86_model_apply_keys(model, changes, NULL, diag))) {
         return NULL;
     }
-    settle(model);
+    x86_cpu_model_settle(model);
+    if (changes) {
+        x86_model_apply_levels(model, changes);
+    }
     return g_steal_pointer(&model);
 }
 
@@ -184,7 +194,7 @@ X86CpuModel *x86_cpu_model_find(const Config *config, const char *name, const X8
 static bool check_group(const Config *config, const ConfigGroup *group, const X86CpuCaps *caps,
                         Diag *diag)
 {
-    g_autoptr(X86CpuModel) scratch = model_new("");
+    g_autoptr(X86CpuModel) scratch = x86_cpu_model_new("");
     g_autoptr(GPtrArray) chain = g_ptr_array_new();
     const ConfigGroup *next = group;
     bool good = x86_model_apply_keys(scratch, group, NULL, diag);
@@ -303,7 +313,7 @@ X86CpuModel *x86_cpu_model_resolve(const Config *config, const char *default_nam
     const ConfigGroup *cpu = config_find(config, "cpu", NULL);
     const ConfigValue *chosen = cpu ? group_value(cpu, "base_cpudef") : NULL;
     const char *name = chosen ? chosen->value : default_name;
-    g_autoptr(X86CpuModel) model = model_new(name);
+    g_autoptr(X86CpuModel) model = x86_cpu_model_new(name);
     g_autoptr(GPtrArray) chain = g_ptr_array_new();
     Resolution r = {config, caps, diag, model, chain, false};
     uint32_t asked[FEATURE_WORD_COUNT] = {0};
@@ -316,7 +326,7 @@ X86CpuModel *x86_cpu_model_resolve(const Config *config, const char *default_nam
     if (!limit(model, cpu, asked, caps, diag)) {
         return NULL;
     }
-    settle(model);
+    x86_cpu_model_settle(model);
     if (cpu) {
         x86_model_apply_levels(model, cpu);
     }

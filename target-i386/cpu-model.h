@@ -62,6 +62,9 @@ X86CpuModel *x86_cpu_model_resolve(const Config *config, const char *default_nam
 /* The model @name as defined: before [cpu] and before @caps limits it. NULL after diagnostics. */
 X86CpuModel *x86_cpu_model_find(const Config *config, const char *name, const X86CpuCaps *caps,
                                 Diag *diag);
+/* The same, changed by the keys of @changes, a group of the kind [cpu] (of any Config), or NULL. */
+X86CpuModel *x86_cpu_model_build(const Config *config, const char *name,
+                                 const ConfigGroup *changes, const X86CpuCaps *caps, Diag *diag);
 void x86_cpu_model_free(X86CpuModel *model);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(X86CpuModel, x86_cpu_model_free)
 
