@@ -216,16 +216,32 @@ static void print_list(GString *text, const char *key, const uint32_t *features)
     g_string_append(text, "\"\n");
 }
 
+static void print_size(GString *text, const char *name, uint64_t size)
+{
+    static const struct {
+        unsigned shift;
+        const char *suffix;
+    } units[] = {{20, "M"}, {10, "K"}, {0, ""}};
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(units); i++) {
+        if (size && size % ((uint64_t)1 << units[i].shift) == 0) {
+            g_string_append_printf(text, "  %s_size = %" PRIu64 "%s\n", name,
+                                   size >> units[i].shift, units[i].suffix);
+            return;
+        }
+    }
+    g_string_append_printf(text, "  %s_size = 0\n", name);
+}
+
 static void print_caches(GString *text, const X86CpuModel *model)
 {
     static const char *const names[CACHE_COUNT] = {"l1d", "l1i", "l2", "l3"};
 
     for (unsigned i = 0; i < CACHE_COUNT; i++) {
         const X86Cache *cache = &model->caches[i];
-        g_string_append_printf(text, "  %s_size = %" G_GUINT64_FORMAT "\n", names[i], cache->size);
+        print_size(text, names[i], cache->size);
         if (cache->size) {
-            g_string_append_printf(text, "  %s_ways = %" G_GUINT64_FORMAT "\n", names[i],
-                                   cache->ways);
+            g_string_append_printf(text, "  %s_ways = %" PRIu64 "\n", names[i], cache->ways);
         }
     }
 }

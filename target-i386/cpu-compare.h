@@ -33,7 +33,7 @@ X86CpuModel *x86_cpu_baseline(const X86CpuModel *const *models, unsigned count);
 /* A [cpudef] called @name that says what @model is; g_free(). */
 char *x86_cpu_cpudef_text(const X86CpuModel *model, const char *name);
 
-/* Names of the features of @model that @caps lacks; of const char*, in the order of features.def. */
+/* Names of the features of @model that @caps lacks; of const char*, as features.def orders them. */
 GPtrArray *x86_cpu_unavailable(const X86CpuModel *model, const X86CpuCaps *caps);
 
 /* A key of [cpu] with its value: as query-cpu-model-expansion tells it. */

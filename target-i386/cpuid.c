@@ -30,6 +30,8 @@ typedef struct Builder {
 
 /* Bits of CPUID.1:EDX that AMD repeats in 80000001H:EDX (APM 3 E.4.2). */
 #define AMD_REPEATED 0x0183f3ffu
+/* XSAVEC and XSAVES in leaf 0DH, 1: EBX is the size of a compacted area (SDM 2A CPUID). */
+#define XSAVE_COMPACTS 0xau
 /* An xAPIC id has 8 bits, and FFH is the broadcast id (SDM 3A 11.4.6, 11.6.2.1). */
 #define MAX_APIC_ID 254u
 
@@ -516,42 +518,59 @@ static uint32_t feature_bit(X86Feature feature, bool on)
 }
 
 /* Bits that follow CR4, XCR0, XSS and IA32_APIC_BASE. */
-static void add_dynamic(X86CPU *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+static void add_dynamic(const X86CpuidTable *table, const X86CpuidState *state, uint32_t leaf,
+                        uint32_t subleaf, uint32_t out[4])
 {
     uint32_t apic = feature_bit(X86_FEATURE_APIC, true);
 
     switch (leaf) {
     case 1:
-        out[CPUID_ECX] |= feature_bit(X86_FEATURE_OSXSAVE, cpu->cr4 & CR4_OSXSAVE);
-        out[CPUID_EDX] &= apic_enabled(cpu) ? ~0u : ~apic;
+        out[CPUID_ECX] |= feature_bit(X86_FEATURE_OSXSAVE, state->osxsave);
+        out[CPUID_EDX] &= state->apic ? ~0u : ~apic;
         break;
     case 7:
         if (subleaf == 0) {
-            out[CPUID_ECX] |= feature_bit(X86_FEATURE_OSPKE, cpu->cr4 & CR4_PKE);
+            out[CPUID_ECX] |= feature_bit(X86_FEATURE_OSPKE, state->pke);
         }
         break;
     case 0xd:
         if (subleaf == 0 && out[CPUID_EAX]) {
-            out[CPUID_EBX] = xsave_area_size(cpu->xcr0, false);
-        } else if (subleaf == 1 && (cpu_has(cpu, X86_FEATURE_XSAVEC)
-                                    || cpu_has(cpu, X86_FEATURE_XSAVES))) {
-            out[CPUID_EBX] = xsave_area_size(cpu->xcr0 | cpu->msr_xss, true);
+            out[CPUID_EBX] = xsave_area_size(state->xcr0, false);
+        } else if (subleaf == 1 && (out[CPUID_EAX] & XSAVE_COMPACTS)) {
+            out[CPUID_EBX] = xsave_area_size(state->xcr0 | state->xss, true);
         }
         break;
     case 0x80000001:
-        out[CPUID_EDX] &= cpu->cpuid->amd && !apic_enabled(cpu) ? ~apic : ~0u;
+        out[CPUID_EDX] &= table->amd && !state->apic ? ~apic : ~0u;
         break;
     default:
         break;
     }
 }
 
+void x86_cpuid_table_get_live(const X86CpuidTable *table, const X86CpuidState *state,
+                              uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+    x86_cpuid_table_get(table, leaf, subleaf, out);
+    if (redirect(table, &leaf)) {
+        add_dynamic(table, state, leaf, subleaf, out);
+    }
+}
+
 void cpu_cpuid(X86CPU *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
-    x86_cpuid_table_get(cpu->cpuid, leaf, subleaf, out);
-    if (redirect(cpu->cpuid, &leaf)) {
-        add_dynamic(cpu, leaf, subleaf, out);
+    X86CpuidState state = {
+        .osxsave = cpu->cr4 & CR4_OSXSAVE,
+        .pke = cpu->cr4 & CR4_PKE,
+        .xcr0 = cpu->xcr0,
+        .xss = cpu->msr_xss,
+    };
+
+    /* Only these leaves tell of the APIC, and asking for it takes a lock. */
+    if (leaf == 1 || leaf == 0x80000001 || !in_range(cpu->cpuid, leaf)) {
+        state.apic = apic_enabled(cpu);
     }
+    x86_cpuid_table_get_live(cpu->cpuid, &state, leaf, subleaf, out);
 }
 
 /* --- making a CPU ------------------------------------------------------------------------ */
@@ -566,6 +585,15 @@ static void apply_topology_bits(X86CpuModel *model, const X86Topology *topology)
     if (topology->dies > 1 && !is_amd(model->vendor)) {
         model->level = MAX(model->level, 0x1f);
     }
+}
+
+X86CpuidTable *x86_cpuid_table_for(const X86CpuModel *model, const X86Topology *topology,
+                                   unsigned index)
+{
+    X86CpuModel own = *model;
+
+    apply_topology_bits(&own, topology);
+    return x86_cpuid_table_new(&own, topology, x86_topology_apic_id(topology, index));
 }
 
 bool x86_cpu_model_apply(const X86CpuModel *model, X86CPU *cpu, const X86Topology *topology,
@@ -584,6 +612,9 @@ bool x86_cpu_model_apply(const X86CpuModel *model, X86CPU *cpu, const X86Topolog
     cpu->model = model;
     cpu->vcpu.apic_id = apic_id;
     memcpy(cpu->features, own.features, sizeof(cpu->features));
+    if (model->tsc_hz) {
+        cpu->vcpu.tsc_hz = model->tsc_hz;
+    }
     cpu->phys_bits = model->phys_bits;
     cpu->virt_bits = model->virt_bits;
     x86_cpu_model_msr(model, 0x10a, &cpu->msr_arch_capabilities);
