@@ -10,6 +10,7 @@
 #include "chardev/chardev.h"
 #include "hw/core/plan.h"
 #include "qemu-config/config.h"
+#include "target-i386/cpu-tools.h"
 #include "target-i386/cpus.h"
 #include "util/daemon.h"
 #include "util/lock.h"
@@ -23,6 +24,7 @@ typedef struct Run {
     MachinePlan *plan;
     const AccelOps *accel;
     X86CpuModel *model;
+    X86CpuCaps caps;
     Machine *machine;
     X86CpuSet *cpus;
     int daemon_fd;
@@ -70,14 +72,13 @@ static bool give_help(Run *run)
 
 static bool make_plan(Run *run)
 {
-    X86CpuCaps caps;
-
     run->plan = machine_plan_new(run->config, run->diag);
     run->accel = x86_accel_select(run->config, run->diag);
-    x86_cpu_caps_tcg(&caps);
+    x86_cpu_caps_tcg(&run->caps);
     const ConfigGroup *header = config_machine(run->config); /* known even where planning failed */
     const char *model = header ? group_get(header, "default_cpu") : NULL;
-    run->model = x86_cpu_model_resolve(run->config, model ? model : "qemu64", &caps, run->diag);
+    run->model = x86_cpu_model_resolve(run->config, model ? model : "qemu64", &run->caps,
+                                       run->diag);
     return run_is_good(run);
 }
 
@@ -108,6 +109,26 @@ static bool write_device_tree(Run *run, const char *path)
     return run_is_good(run);
 }
 
+static X86Topology planned_topology(const MachinePlan *plan)
+{
+    return (X86Topology){.sockets = plan->sockets, .dies = plan->dies, .cores = plan->cores,
+                         .threads = plan->threads, .cpus = plan->cpus,
+                         .max_cpus = plan->max_cpus};
+}
+
+/* -cpu dump, compare, baseline, export. */
+static int show_cpu(Run *run)
+{
+    X86Topology topology = planned_topology(run->plan);
+    g_autofree char *text = x86_cpu_tools_run(run->config, run->model, &topology, &run->caps,
+                                              run->diag);
+
+    if (text) {
+        fputs(text, stdout);
+    }
+    return run_is_good(run) && text ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 /* True if the user wants to look at the machine, not to run it. */
 static bool only_looks(Run *run, int *status)
 {
@@ -117,6 +138,10 @@ static bool only_looks(Run *run, int *status)
     if ((write_to && !write_configuration(run, write_to)) ||
         (tree_to && !write_device_tree(run, tree_to))) {
         *status = EXIT_FAILURE;
+    }
+    if (x86_cpu_tools_wanted(run->config)) {
+        *status = show_cpu(run);
+        return true;
     }
     if (config_is_on(run->config, "system", "explain")) {
         g_autofree char *groups = config_explain(run->config);
@@ -188,8 +213,7 @@ static bool create_cpus(Run *run)
 {
     const MachinePlan *plan = run->plan;
     Machine *machine = run->machine;
-    X86Topology topology = { .sockets = plan->sockets, .dies = plan->dies, .cores = plan->cores,
-                             .threads = plan->threads };
+    X86Topology topology = planned_topology(plan);
     GError *error = NULL;
 
     run->cpus = x86_cpus_new(run->model, &topology, run->accel, machine->memory, machine->ports,

@@ -5,6 +5,10 @@
 
 #include "target-i386/cpu-model.h"
 
+/* A model of which nothing is said yet. */
+X86CpuModel *x86_cpu_model_new(const char *name);
+/* Makes a model whole: what features need and follow from, leaves, widths and caches by default. */
+void x86_cpu_model_settle(X86CpuModel *model);
 /*
  * Applies every key of @group but base_cpudef to @model: scalars, then features, add_features,
  * remove_features, then single features and bit templates. Features that the group turns on are

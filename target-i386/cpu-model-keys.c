@@ -89,6 +89,64 @@ static bool apply_texts(X86CpuModel *model, const ConfigGroup *group, Diag *diag
     return good;
 }
 
+/* "2400000000" or "2.4G": hertz count by thousands. */
+static bool parse_hertz(const char *text, uint64_t *out)
+{
+    static const char suffixes[] = "kMG";
+    char *end;
+    double value = g_ascii_strtod(text, &end);
+    const char *suffix = *end ? strchr("kKMG", *end) : NULL;
+
+    if (end == text || (*end && (!suffix || end[1]))) {
+        return false;
+    }
+    for (const char *p = suffixes; suffix && *p; p++) {
+        value *= 1000;
+        if (*p == (*suffix == 'K' ? 'k' : *suffix)) {
+            break;
+        }
+    }
+    *out = value;
+    return value >= 1e6 && value <= 1e12;
+}
+
+static bool apply_clock(X86CpuModel *model, const ConfigGroup *group, Diag *diag)
+{
+    const char *hertz = group_get(group, "tsc-frequency");
+
+    if (hertz && !parse_hertz(hertz, &model->tsc_hz)) {
+        diag_error(diag, group_origin(group, "tsc-frequency"),
+                   "a TSC frequency is from 1M to 1000G (hertz), not '%s'", hertz);
+        return false;
+    }
+    return true;
+}
+
+/* Intel's CPUs show their revision in the upper half of IA32_BIOS_SIGN_ID (SDM 3A 9.11.7). */
+static bool apply_microcode(X86CpuModel *model, const ConfigGroup *group, Diag *diag)
+{
+    X86ModelPatch patch = {.is_msr = true, .leaf = 0x8b, .mask = UINT64_MAX};
+
+    if (!group_get(group, "ucode-rev")) {
+        return true;
+    }
+    if (!group_get_uint(group, "ucode-rev", &patch.value, diag)) {
+        return false;
+    }
+    x86_model_patch(model, &patch);
+    return true;
+}
+
+static void apply_fallback(X86CpuModel *model, const ConfigGroup *group)
+{
+    const char *fallback = group_get(group, "fallback");
+
+    if (fallback) {
+        g_free(model->fallback);
+        model->fallback = g_strdup(fallback);
+    }
+}
+
 static const X86FeatureInfo *find_feature(const ConfigValue *value, const char *word,
                                           size_t length, Diag *diag)
 {
@@ -328,6 +386,9 @@ bool x86_model_apply_keys(X86CpuModel *model, const ConfigGroup *group, uint32_t
 
     good &= check_caches(model, group, diag);
     good &= apply_texts(model, group, diag);
+    good &= apply_clock(model, group, diag);
+    good &= apply_microcode(model, group, diag);
+    apply_fallback(model, group);
     good &= apply_features(model, group, diag);
     good &= apply_old_lists(model, group, diag);
     good &= apply_list(model, group, "add_features", true, asked, diag);

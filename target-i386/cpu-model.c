@@ -16,7 +16,7 @@ typedef struct Resolution {
     bool from_host;   /* the chain ends at host or max */
 } Resolution;
 
-static X86CpuModel *model_new(const char *name)
+X86CpuModel *x86_cpu_model_new(const char *name)
 {
     X86CpuModel *model = g_new0(X86CpuModel, 1);
 
@@ -34,6 +34,7 @@ void x86_cpu_model_free(X86CpuModel *model)
 {
     if (model) {
         g_free(model->name);
+        g_free(model->fallback);
         g_array_unref(model->patches);
         g_free(model);
     }
@@ -108,6 +109,9 @@ static void raise_levels(X86CpuModel *model)
     if (x86_words_have(model->features, X86_FEATURE_XSAVE)) {
         model->level = MAX(model->level, 0xd);
     }
+    if (x86_words_have(model->features, X86_FEATURE_AMX_TILE)) {
+        model->level = MAX(model->level, 0x1e);
+    }
     if (x86_words_have(model->features, X86_FEATURE_TOPOEXT)) {
         model->xlevel = MAX(model->xlevel, 0x8000001e);
     }
@@ -153,7 +157,7 @@ static void default_caches(X86CpuModel *model)
 }
 
 /* What follows the guest's control registers is no property of the model. */
-static void settle(X86CpuModel *model)
+void x86_cpu_model_settle(X86CpuModel *model)
 {
     x86_words_set(model->features, X86_FEATURE_OSXSAVE, false);
     x86_words_set(model->features, X86_FEATURE_OSPKE, false);
@@ -166,14 +170,24 @@ static void settle(X86CpuModel *model)
 X86CpuModel *x86_cpu_model_find(const Config *config, const char *name, const X86CpuCaps *caps,
                                 Diag *diag)
 {
-    g_autoptr(X86CpuModel) model = model_new(name);
+    return x86_cpu_model_build(config, name, NULL, caps, diag);
+}
+
+X86CpuModel *x86_cpu_model_build(const Config *config, const char *name,
+                                 const ConfigGroup *changes, const X86CpuCaps *caps, Diag *diag)
+{
+    g_autoptr(X86CpuModel) model = x86_cpu_model_new(name);
     g_autoptr(GPtrArray) chain = g_ptr_array_new();
     Resolution r = {config, caps, diag, model, chain, false};
 
-    if (!load_named(&r, name, NULL, NULL)) {
+    if (!load_named(&r, name, NULL, NULL)
+        || (changes && !x86_model_apply_keys(model, changes, NULL, diag))) {
         return NULL;
     }
-    settle(model);
+    x86_cpu_model_settle(model);
+    if (changes) {
+        x86_model_apply_levels(model, changes);
+    }
     return g_steal_pointer(&model);
 }
 
@@ -181,7 +195,7 @@ X86CpuModel *x86_cpu_model_find(const Config *config, const char *name, const X8
 static bool check_group(const Config *config, const ConfigGroup *group, const X86CpuCaps *caps,
                         Diag *diag)
 {
-    g_autoptr(X86CpuModel) scratch = model_new("");
+    g_autoptr(X86CpuModel) scratch = x86_cpu_model_new("");
     g_autoptr(GPtrArray) chain = g_ptr_array_new();
     const ConfigGroup *next = group;
     bool good = x86_model_apply_keys(scratch, group, NULL, diag);
@@ -235,50 +249,6 @@ static bool read_switch(const ConfigGroup *cpu, const char *key, bool value, Dia
     return value;
 }
 
-/* Names what the accelerator lacks, and what was asked for by name but lacks its own needs. */
-static char *list_unsupported(const X86CpuModel *model, const uint32_t *asked,
-                              const X86CpuCaps *caps)
-{
-    GString *list = g_string_new(NULL);
-
-    for (const X86FeatureInfo *info = x86_features; info->name; info++) {
-        const X86FeatureInfo *need = x86_feature_missing_need(info, model->features);
-        bool offered = x86_words_have(caps->supported, info->feature);
-        if (x86_words_have(model->features, info->feature) && !offered) {
-            g_string_append_printf(list, " %s", info->name);
-        } else if (x86_words_have(asked, info->feature) && need) {
-            g_string_append_printf(list, " %s (needs %s)", info->name, need->name);
-        }
-    }
-    return g_string_free(list, FALSE);
-}
-
-static bool limit(X86CpuModel *model, const ConfigGroup *cpu, const uint32_t *asked,
-                  const X86CpuCaps *caps, Diag *diag)
-{
-    g_autofree char *missing = list_unsupported(model, asked, caps);
-    bool enforce = read_switch(cpu, "enforce", false, diag);
-    bool check = read_switch(cpu, "check", true, diag);
-    const Origin *origin = cpu ? group_origin(cpu, "base_cpudef") : NULL;
-
-    for (unsigned i = 0; i < FEATURE_WORD_COUNT; i++) {
-        model->features[i] &= caps->supported[i];
-    }
-    if (!missing[0]) {
-        return true;
-    }
-    if (enforce) {
-        diag_error(diag, origin, "%s cannot offer these features of CPU '%s':%s", caps->accel,
-                   model->name, missing);
-        return false;
-    }
-    if (check && cpu && cpu->values->len) {
-        diag_warning(diag, origin, "%s cannot offer these features of CPU '%s':%s", caps->accel,
-                     model->name, missing);
-    }
-    return true;
-}
-
 static bool apply_cpu_group(Resolution *r, const ConfigGroup *cpu, uint32_t *asked)
 {
     unsigned errors = diag_errors(r->diag);
@@ -294,31 +264,196 @@ static bool apply_cpu_group(Resolution *r, const ConfigGroup *cpu, uint32_t *ask
                     && diag_errors(r->diag) == errors);
 }
 
+/* --- what can be offered --------------------------------------------------------------- */
+
+/* A model with the changes of [cpu], and what of it cannot be had. */
+typedef struct Attempt {
+    X86CpuModel *model;
+    GString *missing; /* what the accelerator lacks, or was asked for without what it needs */
+    GString *broken;  /* what goes because something that it needs was taken away */
+} Attempt;
+
+static void attempt_free(Attempt *attempt)
+{
+    x86_cpu_model_free(attempt->model);
+    g_string_free(attempt->missing, TRUE);
+    g_string_free(attempt->broken, TRUE);
+    g_free(attempt);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Attempt, attempt_free)
+
+static void list_missing(Attempt *attempt, const uint32_t *asked, const X86CpuCaps *caps)
+{
+    const uint32_t *features = attempt->model->features;
+
+    for (const X86FeatureInfo *info = x86_features; info->name; info++) {
+        const X86FeatureInfo *need = x86_feature_missing_need(info, features);
+        bool offered = x86_words_have(caps->supported, info->feature);
+        if (x86_words_have(features, info->feature) && !offered) {
+            g_string_append_printf(attempt->missing, " %s", info->name);
+        } else if (x86_words_have(asked, info->feature) && need) {
+            g_string_append_printf(attempt->missing, " %s (needs %s)", info->name, need->name);
+        }
+    }
+}
+
+/* Features that fall with one that the definition or the user took away, round after round. */
+static void list_broken(Attempt *attempt, const uint32_t *asked, const X86CpuCaps *caps)
+{
+    uint32_t features[FEATURE_WORD_COUNT];
+    bool changed = true;
+
+    memcpy(features, attempt->model->features, sizeof(features));
+    while (changed) {
+        changed = false;
+        for (const X86FeatureInfo *info = x86_features; info->name; info++) {
+            const X86FeatureInfo *need = x86_feature_missing_need(info, features);
+            if (!need || !x86_words_have(features, info->feature)) {
+                continue;
+            }
+            if (!x86_words_have(asked, info->feature)
+                && x86_words_have(caps->supported, info->feature)) {
+                g_string_append_printf(attempt->broken, " %s (needs %s)", info->name, need->name);
+            }
+            x86_words_set(features, info->feature, false);
+            changed = true;
+        }
+    }
+}
+
+static Attempt *attempt_new(const Config *config, const char *name, const Origin *origin,
+                            const X86CpuCaps *caps, Diag *diag)
+{
+    const ConfigGroup *cpu = config_find(config, "cpu", NULL);
+    g_autoptr(X86CpuModel) model = x86_cpu_model_new(name);
+    g_autoptr(GPtrArray) chain = g_ptr_array_new();
+    Resolution r = {config, caps, diag, model, chain, false};
+    uint32_t asked[FEATURE_WORD_COUNT] = {0};
+
+    if (!load_named(&r, name, NULL, origin) || !apply_cpu_group(&r, cpu, asked)) {
+        return NULL;
+    }
+    Attempt *attempt = g_new0(Attempt, 1);
+    attempt->model = g_steal_pointer(&model);
+    attempt->missing = g_string_new(NULL);
+    attempt->broken = g_string_new(NULL);
+    list_missing(attempt, asked, caps);
+    list_broken(attempt, asked, caps);
+    return attempt;
+}
+
+/*
+ * The first model of @first's fallbacks that can be had whole, or NULL. What it replaces is said in
+ * one message; where none will do, @first is judged as if it had no fallback.
+ */
+static Attempt *try_fallbacks(const Config *config, const Attempt *first, const Origin *origin,
+                              const X86CpuCaps *caps, Diag *diag)
+{
+    const char *names = first->model->fallback ? first->model->fallback : "";
+    const char *word;
+    size_t length;
+
+    while (first->missing->len && (word = x86_next_word(&names, &length))) {
+        g_autofree char *name = g_strndup(word, length);
+        g_autoptr(Attempt) next = attempt_new(config, name, origin, caps, diag);
+        if (next && !next->missing->len) {
+            diag_warning(diag, origin, "%s cannot offer these features of CPU '%s':%s",
+                         caps->accel, first->model->name, first->missing->str);
+            diag_note(diag, NULL, "its fallback '%s' is used instead", name);
+            return g_steal_pointer(&next);
+        }
+    }
+    return NULL;
+}
+
+/* True if the user chose the model, or changed the machine's. */
+static bool user_chose(const ConfigGroup *cpu)
+{
+    for (unsigned i = 0; cpu && i < cpu->values->len; i++) {
+        const char *key = ((const ConfigValue *)cpu->values->pdata[i])->key;
+        if (strcmp(key, "baseline") && strcmp(key, "export")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Says what cannot be had; false if that is an error. */
+static bool report(const Attempt *attempt, const ConfigGroup *cpu, const Origin *origin,
+                   const X86CpuCaps *caps, Diag *diag)
+{
+    bool enforce = read_switch(cpu, "enforce", false, diag);
+    bool check = read_switch(cpu, "check", true, diag) && user_chose(cpu);
+
+    if (attempt->missing->len && enforce) {
+        diag_error(diag, origin, "%s cannot offer these features of CPU '%s':%s", caps->accel,
+                   attempt->model->name, attempt->missing->str);
+        return false;
+    }
+    if (attempt->missing->len && check) {
+        diag_warning(diag, origin, "%s cannot offer these features of CPU '%s':%s", caps->accel,
+                     attempt->model->name, attempt->missing->str);
+    }
+    if (attempt->broken->len && check) {
+        diag_warning(diag, origin, "CPU '%s' loses features that need what it lacks:%s",
+                     attempt->model->name, attempt->broken->str);
+    }
+    return true;
+}
+
+/* Cuts the model to @caps and makes it whole. */
+static void finish(X86CpuModel *model, const ConfigGroup *cpu, const X86CpuCaps *caps, Diag *diag)
+{
+    for (unsigned i = 0; i < FEATURE_WORD_COUNT; i++) {
+        model->features[i] &= caps->supported[i];
+    }
+    x86_cpu_model_settle(model);
+    if (cpu) {
+        x86_model_apply_levels(model, cpu);
+    }
+    if (read_switch(cpu, "kvm", true, diag)) {
+        g_strlcpy(model->signature, caps->signature, sizeof(model->signature));
+    }
+}
+
 X86CpuModel *x86_cpu_model_resolve(const Config *config, const char *default_name,
                                    const X86CpuCaps *caps, Diag *diag)
 {
     const ConfigGroup *cpu = config_find(config, "cpu", NULL);
     const ConfigValue *chosen = cpu ? group_value(cpu, "base_cpudef") : NULL;
     const char *name = chosen ? chosen->value : default_name;
-    g_autoptr(X86CpuModel) model = model_new(name);
-    g_autoptr(GPtrArray) chain = g_ptr_array_new();
-    Resolution r = {config, caps, diag, model, chain, false};
-    uint32_t asked[FEATURE_WORD_COUNT] = {0};
+    const Origin *origin = cpu ? group_origin(cpu, "base_cpudef") : NULL;
 
-    if (!check_user_groups(config, cpu, caps, diag)
-        || !load_named(&r, name, NULL, chosen ? chosen->origin : NULL)
-        || !apply_cpu_group(&r, cpu, asked)) {
+    if (!check_user_groups(config, cpu, caps, diag)) {
         return NULL;
     }
-    if (!limit(model, cpu, asked, caps, diag)) {
+    g_autoptr(Attempt) attempt = attempt_new(config, name, chosen ? chosen->origin : NULL, caps,
+                                             diag);
+    if (!attempt) {
         return NULL;
     }
-    settle(model);
-    if (cpu) {
-        x86_model_apply_levels(model, cpu);
+    Attempt *fallback = try_fallbacks(config, attempt, origin, caps, diag);
+    if (fallback) {
+        attempt_free(attempt);
+        attempt = fallback;
     }
-    g_strlcpy(model->signature, caps->signature, sizeof(model->signature));
-    return g_steal_pointer(&model);
+    if (!report(attempt, cpu, origin, caps, diag)) {
+        return NULL;
+    }
+    X86CpuModel *model = g_steal_pointer(&attempt->model);
+    finish(model, cpu, caps, diag);
+    return model;
+}
+
+uint64_t x86_cpu_model_patch_msr(const X86CpuModel *model, uint32_t index, uint64_t value)
+{
+    for (unsigned i = 0; i < model->patches->len; i++) {
+        const X86ModelPatch *patch = &g_array_index(model->patches, X86ModelPatch, i);
+        if (patch->is_msr && patch->leaf == index) {
+            value = (value & ~patch->mask) | patch->value;
+        }
+    }
+    return value;
 }
 
 bool x86_cpu_model_msr(const X86CpuModel *model, uint32_t index, uint64_t *value)
@@ -335,10 +470,8 @@ bool x86_cpu_model_msr(const X86CpuModel *model, uint32_t index, uint64_t *value
     }
     for (unsigned i = 0; i < model->patches->len; i++) {
         const X86ModelPatch *patch = &g_array_index(model->patches, X86ModelPatch, i);
-        if (patch->is_msr && patch->leaf == index) {
-            *value = (*value & ~patch->mask) | patch->value;
-            found = true;
-        }
+        found |= patch->is_msr && patch->leaf == index;
     }
+    *value = x86_cpu_model_patch_msr(model, index, *value);
     return found;
 }

@@ -50,18 +50,24 @@ typedef struct X86CpuModel {
     uint32_t features[FEATURE_WORD_COUNT];
     GArray *patches;            /* of X86ModelPatch */
     char signature[13];         /* of the hypervisor leaves, "" for none */
+    char *fallback;             /* names of models to use instead, a list, or NULL */
+    uint64_t tsc_hz;            /* of the time stamp counter; 0: the accelerator's choice */
 } X86CpuModel;
 
 /*
  * Checks every [cpudef] of the user and the [cpu] group, and returns the model that [cpu] asks for,
  * or @default_name where it names none, cut to @caps. NULL after diagnostics. Features that @caps
- * lacks are one warning (when the user chose the model or its features), or with enforce an error.
+ * lacks are one warning (when the user chose the model or its features), or with enforce an error;
+ * where the model names fallbacks, the first of them that @caps can offer whole takes its place.
  */
 X86CpuModel *x86_cpu_model_resolve(const Config *config, const char *default_name,
                                    const X86CpuCaps *caps, Diag *diag);
 /* The model @name as defined: before [cpu] and before @caps limits it. NULL after diagnostics. */
 X86CpuModel *x86_cpu_model_find(const Config *config, const char *name, const X86CpuCaps *caps,
                                 Diag *diag);
+/* The same, changed by the keys of @changes, a group of the kind [cpu] (of any Config), or NULL. */
+X86CpuModel *x86_cpu_model_build(const Config *config, const char *name,
+                                 const ConfigGroup *changes, const X86CpuCaps *caps, Diag *diag);
 void x86_cpu_model_free(X86CpuModel *model);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(X86CpuModel, x86_cpu_model_free)
 
@@ -71,6 +77,8 @@ GPtrArray *x86_cpu_model_names(const Config *config);
 const char *x86_cpu_model_alias_of(const Config *config, const char *name);
 /* The value that the model gives to feature MSR @index; false if it says nothing about it. */
 bool x86_cpu_model_msr(const X86CpuModel *model, uint32_t index, uint64_t *value);
+/* @value, which MSR @index would read as, with the bits that templates of the model set. */
+uint64_t x86_cpu_model_patch_msr(const X86CpuModel *model, uint32_t index, uint64_t value);
 /*
  * Makes @cpu one of @model: features, address widths, APIC id (from vcpu.index), CPUID table and
  * MSR feature values. @model must outlive @cpu. False if the topology has no such CPU.

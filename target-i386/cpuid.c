@@ -30,6 +30,8 @@ typedef struct Builder {
 
 /* Bits of CPUID.1:EDX that AMD repeats in 80000001H:EDX (APM 3 E.4.2). */
 #define AMD_REPEATED 0x0183f3ffu
+/* XSAVEC and XSAVES in leaf 0DH, 1: EBX is the size of a compacted area (SDM 2A CPUID). */
+#define XSAVE_COMPACTS 0xau
 /* An xAPIC id has 8 bits, and FFH is the broadcast id (SDM 3A 11.4.6, 11.6.2.1). */
 #define MAX_APIC_ID 254u
 
@@ -210,9 +212,23 @@ static void add_feature_leaves(Builder *b)
     add(b, 7, 0, b->model->level_func7, word(b, FEATURE_WORD_7_EBX),
         word(b, FEATURE_WORD_7_ECX), word(b, FEATURE_WORD_7_EDX));
     add(b, 7, 1, word(b, FEATURE_WORD_7_1_EAX), 0, 0, word(b, FEATURE_WORD_7_1_EDX));
+    add(b, 7, 2, 0, 0, 0, word(b, FEATURE_WORD_7_2_EDX));
     add(b, 0x12, 0, word(b, FEATURE_WORD_12_0_EAX), word(b, FEATURE_WORD_12_0_EBX), 0, 0);
     add(b, 0x12, 1, word(b, FEATURE_WORD_12_1_EAX), 0, 0, 0);
     add(b, 0x14, 0, 0, 0, word(b, FEATURE_WORD_14_0_ECX), 0);
+}
+
+/*
+ * Leaves 1DH and 1EH: palette 1 of eight tiles of 16 rows by 64 bytes, and a multiplier of 16 by 16
+ * (SDM 1, 18.3; the values of Sapphire Rapids, on which the instructions depend).
+ */
+static void add_amx(Builder *b)
+{
+    if (has(b, X86_FEATURE_AMX_TILE)) {
+        add(b, 0x1d, 0, 1, 0, 0, 0);
+        add(b, 0x1d, 1, 0x04002000, 0x00080040, 16, 0);
+        add(b, 0x1e, 0, 0, 0x4010, 0, 0);
+    }
 }
 
 /* The signature is in EBX, ECX, EDX (Linux Documentation/virt/kvm/x86/cpuid.rst). */
@@ -326,13 +342,15 @@ static void add_extended(Builder *b)
             text_word(id, 3));
     }
     add_amd_caches(b);
-    add(b, 0x80000007, 0, 0, 0, 0, word(b, FEATURE_WORD_80000007_EDX));
+    add(b, 0x80000007, 0, 0, word(b, FEATURE_WORD_80000007_EBX), 0,
+        word(b, FEATURE_WORD_80000007_EDX));
     add_widths(b);
     if (has(b, X86_FEATURE_SVM)) {
         add(b, 0x8000000a, 0, 1, 16, 0, word(b, FEATURE_WORD_8000000A_EDX));
     }
     add_amd_topology(b);
     add(b, 0x80000021, 0, word(b, FEATURE_WORD_80000021_EAX), 0, 0, 0);
+    add(b, 0x80000022, 0, word(b, FEATURE_WORD_80000022_EAX), 0, 0, 0);
     if (word(b, FEATURE_WORD_C0000001_EDX)) {
         b->table->via_level = 0xc0000001;
         add(b, 0xc0000000, 0, 0xc0000001, 0, 0, 0);
@@ -388,6 +406,7 @@ X86CpuidTable *x86_cpuid_table_new(const X86CpuModel *model, const X86Topology *
     add_feature_leaves(&b);
     add_topology(&b);
     add_xsave(&b);
+    add_amx(&b);
     add_hypervisor(&b);
     add_extended(&b);
     apply_patches(&b);
@@ -435,6 +454,7 @@ static bool has_subleaves(uint32_t leaf)
     case 0x1a:
     case 0x1b:
     case 0x1d:
+    case 0x1e:
     case 0x1f:
     case 0x8000001d:
         return true;
@@ -498,42 +518,59 @@ static uint32_t feature_bit(X86Feature feature, bool on)
 }
 
 /* Bits that follow CR4, XCR0, XSS and IA32_APIC_BASE. */
-static void add_dynamic(X86CPU *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+static void add_dynamic(const X86CpuidTable *table, const X86CpuidState *state, uint32_t leaf,
+                        uint32_t subleaf, uint32_t out[4])
 {
     uint32_t apic = feature_bit(X86_FEATURE_APIC, true);
 
     switch (leaf) {
     case 1:
-        out[CPUID_ECX] |= feature_bit(X86_FEATURE_OSXSAVE, cpu->cr4 & CR4_OSXSAVE);
-        out[CPUID_EDX] &= apic_enabled(cpu) ? ~0u : ~apic;
+        out[CPUID_ECX] |= feature_bit(X86_FEATURE_OSXSAVE, state->osxsave);
+        out[CPUID_EDX] &= state->apic ? ~0u : ~apic;
         break;
     case 7:
         if (subleaf == 0) {
-            out[CPUID_ECX] |= feature_bit(X86_FEATURE_OSPKE, cpu->cr4 & CR4_PKE);
+            out[CPUID_ECX] |= feature_bit(X86_FEATURE_OSPKE, state->pke);
         }
         break;
     case 0xd:
         if (subleaf == 0 && out[CPUID_EAX]) {
-            out[CPUID_EBX] = xsave_area_size(cpu->xcr0, false);
-        } else if (subleaf == 1 && (cpu_has(cpu, X86_FEATURE_XSAVEC)
-                                    || cpu_has(cpu, X86_FEATURE_XSAVES))) {
-            out[CPUID_EBX] = xsave_area_size(cpu->xcr0 | cpu->msr_xss, true);
+            out[CPUID_EBX] = xsave_area_size(state->xcr0, false);
+        } else if (subleaf == 1 && (out[CPUID_EAX] & XSAVE_COMPACTS)) {
+            out[CPUID_EBX] = xsave_area_size(state->xcr0 | state->xss, true);
         }
         break;
     case 0x80000001:
-        out[CPUID_EDX] &= cpu->cpuid->amd && !apic_enabled(cpu) ? ~apic : ~0u;
+        out[CPUID_EDX] &= table->amd && !state->apic ? ~apic : ~0u;
         break;
     default:
         break;
     }
 }
 
+void x86_cpuid_table_get_live(const X86CpuidTable *table, const X86CpuidState *state,
+                              uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+    x86_cpuid_table_get(table, leaf, subleaf, out);
+    if (redirect(table, &leaf)) {
+        add_dynamic(table, state, leaf, subleaf, out);
+    }
+}
+
 void cpu_cpuid(X86CPU *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
-    x86_cpuid_table_get(cpu->cpuid, leaf, subleaf, out);
-    if (redirect(cpu->cpuid, &leaf)) {
-        add_dynamic(cpu, leaf, subleaf, out);
+    X86CpuidState state = {
+        .osxsave = cpu->cr4 & CR4_OSXSAVE,
+        .pke = cpu->cr4 & CR4_PKE,
+        .xcr0 = cpu->xcr0,
+        .xss = cpu->msr_xss,
+    };
+
+    /* Only these leaves tell of the APIC, and asking for it takes a lock. */
+    if (leaf == 1 || leaf == 0x80000001 || !in_range(cpu->cpuid, leaf)) {
+        state.apic = apic_enabled(cpu);
     }
+    x86_cpuid_table_get_live(cpu->cpuid, &state, leaf, subleaf, out);
 }
 
 /* --- making a CPU ------------------------------------------------------------------------ */
@@ -548,6 +585,15 @@ static void apply_topology_bits(X86CpuModel *model, const X86Topology *topology)
     if (topology->dies > 1 && !is_amd(model->vendor)) {
         model->level = MAX(model->level, 0x1f);
     }
+}
+
+X86CpuidTable *x86_cpuid_table_for(const X86CpuModel *model, const X86Topology *topology,
+                                   unsigned index)
+{
+    X86CpuModel own = *model;
+
+    apply_topology_bits(&own, topology);
+    return x86_cpuid_table_new(&own, topology, x86_topology_apic_id(topology, index));
 }
 
 bool x86_cpu_model_apply(const X86CpuModel *model, X86CPU *cpu, const X86Topology *topology,
@@ -566,6 +612,9 @@ bool x86_cpu_model_apply(const X86CpuModel *model, X86CPU *cpu, const X86Topolog
     cpu->model = model;
     cpu->vcpu.apic_id = apic_id;
     memcpy(cpu->features, own.features, sizeof(cpu->features));
+    if (model->tsc_hz) {
+        cpu->vcpu.tsc_hz = model->tsc_hz;
+    }
     cpu->phys_bits = model->phys_bits;
     cpu->virt_bits = model->virt_bits;
     x86_cpu_model_msr(model, 0x10a, &cpu->msr_arch_capabilities);

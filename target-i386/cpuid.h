@@ -17,6 +17,20 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(X86CpuidTable, x86_cpuid_table_free)
 void x86_cpuid_table_get(const X86CpuidTable *table, uint32_t leaf, uint32_t subleaf,
                          uint32_t out[4]);
 
+/* What of a guest's state CPUID tells. */
+typedef struct X86CpuidState {
+    bool osxsave, pke; /* of CR4 */
+    bool apic;         /* there is a local APIC, and IA32_APIC_BASE enables it */
+    uint64_t xcr0, xss;
+} X86CpuidState;
+
+/* The same as a guest in @state sees it. */
+void x86_cpuid_table_get_live(const X86CpuidTable *table, const X86CpuidState *state,
+                              uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+/* The table of CPU @index of @topology, with the features that tell of the topology. */
+X86CpuidTable *x86_cpuid_table_for(const X86CpuModel *model, const X86Topology *topology,
+                                   unsigned index);
+
 /* The bits that XCR0 may have with these features; 0 without XSAVE. */
 uint64_t x86_xcr0_supported(const uint32_t features[FEATURE_WORD_COUNT]);
 #endif

@@ -36,7 +36,9 @@
     {.name = "add_features", .type = OPT_STRING, .help = "features to add, a list",                \
      .synonym = "add-features"},                                                                   \
     {.name = "remove_features", .type = OPT_STRING, .help = "features to take away, a list",       \
-     .synonym = "remove-features"}
+     .synonym = "remove-features"},                                                                \
+    {.name = "fallback", .type = OPT_STRING,                                                       \
+     .help = "models to use instead where the accelerator lacks features, a list"}
 
 static const OptKey cpudef_keys[] = {
     {.name = "base_cpudef", .type = OPT_STRING, .help = "model that this one is a difference to",
@@ -62,6 +64,8 @@ static const OptSchema cpudef_schema = {
 };
 OPTION_SCHEMA(cpudef_schema);
 
+static const char *const export_forms[] = {"libvirt", NULL};
+
 static const OptKey cpu_keys[] = {
     {.name = "base_cpudef", .type = OPT_STRING, .help = "CPU model to start from",
      .synonym = "base-cpudef"},
@@ -70,6 +74,19 @@ static const OptKey cpu_keys[] = {
     {.name = "enforce", .type = OPT_BOOL, .help = "refuse to start without them", .def = "off"},
     {.name = "migratable", .type = OPT_BOOL, .def = "on",
      .help = "host and max leave out what cannot move to another host (invtsc)"},
+    {.name = "kvm", .type = OPT_BOOL, .help = "tell the guest which accelerator runs it",
+     .def = "on"},
+    {.name = "tsc-frequency", .type = OPT_STRING, .help = "of the time stamp counter: 2.4G is Hz",
+     .synonym = "tsc_frequency"},
+    {.name = "ucode-rev", .type = OPT_UINT, .help = "microcode revision, as MSR 8BH holds it",
+     .min = 0, .max = INT64_MAX, .synonym = "ucode_rev"},
+    {.name = "dump", .type = OPT_BOOL, .help = "print CPUID as a guest sees it and run nothing"},
+    {.name = "compare", .type = OPT_STRINGS,
+     .help = "print what sets this CPU apart from a model or a dumped file"},
+    {.name = "baseline", .type = OPT_STRINGS,
+     .help = "print the [cpudef] of what models and dumped files have in common"},
+    {.name = "export", .type = OPT_ENUM, .choices = export_forms,
+     .help = "print all models in another program's form"},
     {.name = "host-phys-bits", .type = OPT_BOOL, .help = "as many address bits as the host's CPU",
      .def = "off", .synonym = "host_phys_bits"},
     MODEL_KEYS,
@@ -82,7 +99,7 @@ static const OptSchema cpu_schema = {
     .implied_key = "base_cpudef",
     .flags = OPT_MERGE | OPT_OPEN_KEYS | OPT_PLUS_MINUS,
     .keys = cpu_keys,
-    .arg_help = "MODEL[,+FEATURE][,-FEATURE][,FEATURE=on|off][,enforce=on][,KEY=VALUE]",
+    .arg_help = "MODEL[,+FEATURE][,-FEATURE][,FEATURE=on|off][,enforce=on][,KEY=VALUE][,dump]",
     .help = "the CPU: a model and differences to it (-cpu help lists both)",
     .section = OPT_SECTION_MACHINE,
     .in_short_help = true,

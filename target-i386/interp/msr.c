@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Model-specific registers (SDM 4, APM 2 appendix A): one row each, then the functions of those
- * that do more than hold bits. What has no row, or whose feature is not offered, is #GP.
+ * that do more than hold bits. What has no row, or whose feature is not offered, is #GP, unless the
+ * CPU model has a template for it; templates also change registers that guests only read.
  */
 #include <stddef.h>
 
+#include "target-i386/cpu-model.h"
 #include "target-i386/interp/system.h"
 #include "util/lock.h"
 #include "util/timer.h"
@@ -489,12 +491,15 @@ bool cpu_msr_read(X86CPU *cpu, uint32_t msr, uint64_t *value)
     }
     row = msr_find(cpu, msr);
     if (!row) {
-        return false;
-    }
-    if (row->read) {
-        return row->read(cpu, row, value);
+        return cpu->model && x86_cpu_model_msr(cpu->model, msr, value);
     }
     *value = row->field ? *row_field(cpu, row) : row->constant;
+    if (row->read && !row->read(cpu, row, value)) {
+        return false;
+    }
+    if (cpu->model && !row->field && (!row->write || row->write == ignore_write)) {
+        *value = x86_cpu_model_patch_msr(cpu->model, msr, *value);
+    }
     return true;
 }
 

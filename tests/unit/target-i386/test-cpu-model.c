@@ -147,7 +147,62 @@ static void test_catalogue(void)
     g_assert_cmpuint(count, ==, 129);
 }
 
-/* Nothing in the file that the record does not have. */
+/* The models that the record does not have: their signature, and what sets each apart. */
+static const struct {
+    const char *name, *alias_of, *has, *lacks;
+    unsigned family, model;
+} newer[] = {
+    {"SapphireRapids-v1", NULL, "amx-int8 avx512-fp16 avx-vnni rtm", "amx-fp16", 6, 0x8f},
+    {"SapphireRapids-v2", NULL, "amx-int8 avx512-fp16", "rtm hle tsx-ldtrk", 6, 0x8f},
+    {"SapphireRapids", "SapphireRapids-v1", "amx-tile", "prefetchiti", 6, 0x8f},
+    {"SapphireRapids-noTSX", "SapphireRapids-v2", "amx-tile", "rtm", 6, 0x8f},
+    {"GraniteRapids-v1", NULL, "amx-fp16 prefetchiti mcdt-no rtm", "avx10", 6, 0xad},
+    {"GraniteRapids-v2", NULL, "amx-fp16 prefetchiti", "rtm hle tsx-ldtrk", 6, 0xad},
+    {"GraniteRapids", "GraniteRapids-v1", "amx-fp16", "avx-ifma", 6, 0xad},
+    {"GraniteRapids-noTSX", "GraniteRapids-v2", "amx-fp16", "rtm", 6, 0xad},
+    {"SierraForest-v1", NULL, "avx-ifma avx-ne-convert cmpccxadd", "avx512f amx-tile rtm la57", 6,
+     0xaf},
+    {"SierraForest", "SierraForest-v1", "avx-vnni-int8", "avx512f", 6, 0xaf},
+    {"EPYC-Genoa-v1", NULL, "avx512f avx512-bf16 auto-ibrs la57 vnmi", "prefetchi", 0x19, 0x11},
+    {"EPYC-Genoa", "EPYC-Genoa-v1", "avx512-bf16", "avx-vnni", 0x19, 0x11},
+    {"EPYC-Turin-v1", NULL, "avx-vnni movdir64b prefetchi sbpb perfmon-v2", "avx512-fp16", 0x1a, 2},
+    {"EPYC-Turin", "EPYC-Turin-v1", "avx512-vp2intersect", "avx512-fp16", 0x1a, 2},
+    {"x86-64-v1", NULL, "cmov cx8 fxsr mmx sse2 syscall lm", "cx16 pni", 15, 6},
+    {"x86-64-v2", NULL, "cx16 lahf-lm popcnt pni sse4.1 sse4.2 ssse3", "avx movbe", 15, 6},
+    {"x86-64-v3", NULL, "avx avx2 bmi1 bmi2 f16c fma abm movbe xsave", "avx512f aes", 15, 6},
+    {"x86-64-v4", NULL, "avx512f avx512bw avx512cd avx512dq avx512vl", "avx512vnni", 15, 6},
+};
+
+static void assert_features(const X86CpuModel *model, const char *names, bool has)
+{
+    const char *word;
+    size_t length;
+
+    while ((word = x86_next_word(&names, &length))) {
+        g_test_message("%s: %.*s", model->name, (int)length, word);
+        g_assert_cmpint(x86_words_have(model->features, x86_feature_find(word, length)->feature),
+                        ==, has);
+    }
+}
+
+static void test_newer(void)
+{
+    g_autoptr(Fixture) f = fixture_new(NULL, NULL);
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(newer); i++) {
+        g_autoptr(X86CpuModel) model = x86_cpu_model_find(f->config, newer[i].name, &f->caps,
+                                                          f->diag);
+        fixture_assert_silent(f);
+        g_assert_nonnull(model);
+        assert_features(model, newer[i].has, true);
+        assert_features(model, newer[i].lacks, false);
+        g_assert_cmpuint(model->family, ==, newer[i].family);
+        g_assert_cmpuint(model->model, ==, newer[i].model);
+        g_assert_cmpstr(x86_cpu_model_alias_of(f->config, newer[i].name), ==, newer[i].alias_of);
+    }
+}
+
+/* Nothing in the file but what the record has and the newer models. */
 static void test_no_more_names(void)
 {
     g_autoptr(Fixture) f = fixture_new(NULL, NULL);
@@ -155,9 +210,29 @@ static void test_no_more_names(void)
     JsonObject *models = fixture_record(parser, "cpu-models-qemu-7.2.json", "models");
     g_autoptr(GPtrArray) names = x86_cpu_model_names(f->config);
 
-    g_assert_cmpuint(names->len - 1, ==, json_object_get_size(models));
+    g_assert_cmpuint(names->len - 1, ==, json_object_get_size(models) + G_N_ELEMENTS(newer));
     for (unsigned i = 0; names->pdata[i]; i++) {
-        g_assert_true(json_object_has_member(models, names->pdata[i]));
+        bool known = json_object_has_member(models, names->pdata[i]);
+        for (unsigned j = 0; j < G_N_ELEMENTS(newer) && !known; j++) {
+            known = !strcmp(newer[j].name, names->pdata[i]);
+        }
+        g_assert_true(known);
+    }
+}
+
+/* What a model lists is whole: no feature of it lacks what it needs. */
+static void test_needs_are_met(void)
+{
+    g_autoptr(Fixture) f = fixture_new(NULL, NULL);
+    GPtrArray *groups = config_groups(f->config, "cpudef");
+
+    for (unsigned i = 0; i < groups->len; i++) {
+        const ConfigGroup *group = groups->pdata[i];
+        g_autoptr(Fixture) one = fixture_new(NULL, group->id);
+        memset(one->caps.supported, 0xff, sizeof(one->caps.supported));
+        g_autoptr(X86CpuModel) model = fixture_resolve(one);
+        g_assert_nonnull(model);
+        fixture_assert_silent(one);
     }
 }
 
@@ -452,6 +527,8 @@ int main(int argc, char **argv)
         {"/feature-table/bits", test_bits},
         {"/cpu-model/catalogue", test_catalogue},
         {"/cpu-model/no-more-names", test_no_more_names},
+        {"/cpu-model/newer", test_newer},
+        {"/cpu-model/needs-are-met", test_needs_are_met},
         {"/cpu-model/help", test_help},
         {"/cpu-model/builtin", test_builtin},
         {"/cpu-model/host-gate", test_host_gate},
