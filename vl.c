@@ -22,6 +22,7 @@ typedef struct Run {
     Config *config;
     MachinePlan *plan;
     const AccelOps *accel;
+    char *accel_verdict;
     X86CpuModel *model;
     Machine *machine;
     X86CpuSet *cpus;
@@ -73,8 +74,12 @@ static bool make_plan(Run *run)
     X86CpuCaps caps;
 
     run->plan = machine_plan_new(run->config, run->diag);
-    run->accel = x86_accel_select(run->config, run->diag);
-    x86_cpu_caps_tcg(&caps);
+    run->accel = x86_accel_select(run->config, &run->accel_verdict, run->diag);
+    if (run->accel) {
+        run->accel->cpu_caps(run->config, &caps);
+    } else {
+        x86_cpu_caps_tcg(&caps);
+    }
     const ConfigGroup *header = config_machine(run->config); /* known even where planning failed */
     const char *model = header ? group_get(header, "default_cpu") : NULL;
     run->model = x86_cpu_model_resolve(run->config, model ? model : "qemu64", &caps, run->diag);
@@ -176,8 +181,8 @@ static bool create_cpus(Run *run)
                              .threads = plan->threads };
     GError *error = NULL;
 
-    run->cpus = x86_cpus_new(run->model, &topology, run->accel, machine->memory, machine->ports,
-                             plan->cpus, machine->vcpus, &error);
+    run->cpus = x86_cpus_new(run->model, &topology, run->accel, run->config, machine->memory,
+                             machine->ports, plan->cpus, machine->vcpus, &error);
     if (!run->cpus) {
         diag_gerror(run->diag, NULL, error);
     }
@@ -232,6 +237,7 @@ static int start(Run *run)
     if (!open_log(run) || !leave_terminal(run)) {
         return status;
     }
+    log_write(LOG_ACCEL, "%s", run->accel_verdict);
     main_loop_init();
     machine_lock();
     if (build_machine(run)) {
@@ -267,6 +273,7 @@ int main(int argc, char **argv)
     int status = run_phases(&run, argc, argv);
 
     pidfile_remove(run.pidfile);
+    g_free(run.accel_verdict);
     g_clear_pointer(&run.plan, machine_plan_free);
     g_clear_pointer(&run.model, x86_cpu_model_free);
     config_free(run.config);
