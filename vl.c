@@ -23,6 +23,7 @@ typedef struct Run {
     Config *config;
     MachinePlan *plan;
     const AccelOps *accel;
+    char *accel_verdict;
     X86CpuModel *model;
     X86CpuCaps caps;
     Machine *machine;
@@ -73,8 +74,12 @@ static bool give_help(Run *run)
 static bool make_plan(Run *run)
 {
     run->plan = machine_plan_new(run->config, run->diag);
-    run->accel = x86_accel_select(run->config, run->diag);
-    x86_cpu_caps_tcg(&run->caps);
+    run->accel = x86_accel_select(run->config, &run->accel_verdict, run->diag);
+    if (run->accel) {
+        run->accel->cpu_caps(run->config, &run->caps);
+    } else {
+        x86_cpu_caps_tcg(&run->caps);
+    }
     const ConfigGroup *header = config_machine(run->config); /* known even where planning failed */
     const char *model = header ? group_get(header, "default_cpu") : NULL;
     run->model = x86_cpu_model_resolve(run->config, model ? model : "qemu64", &run->caps,
@@ -216,8 +221,8 @@ static bool create_cpus(Run *run)
     X86Topology topology = planned_topology(plan);
     GError *error = NULL;
 
-    run->cpus = x86_cpus_new(run->model, &topology, run->accel, machine->memory, machine->ports,
-                             plan->cpus, machine->vcpus, &error);
+    run->cpus = x86_cpus_new(run->model, &topology, run->accel, run->config, machine->memory,
+                             machine->ports, plan->cpus, machine->vcpus, &error);
     if (!run->cpus) {
         diag_gerror(run->diag, NULL, error);
     }
@@ -272,6 +277,7 @@ static int start(Run *run)
     if (!open_log(run) || !leave_terminal(run)) {
         return status;
     }
+    log_write(LOG_ACCEL, "%s", run->accel_verdict);
     main_loop_init();
     machine_lock();
     if (build_machine(run)) {
@@ -307,6 +313,7 @@ int main(int argc, char **argv)
     int status = run_phases(&run, argc, argv);
 
     pidfile_remove(run.pidfile);
+    g_free(run.accel_verdict);
     g_clear_pointer(&run.plan, machine_plan_free);
     g_clear_pointer(&run.model, x86_cpu_model_free);
     config_free(run.config);

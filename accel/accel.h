@@ -16,6 +16,8 @@
 typedef struct Vcpu Vcpu;
 typedef struct MemorySpace MemorySpace;
 typedef struct PortSpace PortSpace;
+struct Config;      /* what the user asked for (qemu-config/) */
+struct X86CpuCaps;  /* what a CPU model is cut to (target-i386/cpu-caps.h) */
 
 /* Reasons for a vCPU to leave its fast path; set with vcpu_raise(), from any thread. */
 enum {
@@ -56,6 +58,11 @@ typedef struct VcpuOps {
     bool (*has_work)(Vcpu *vcpu);
     /* Power-on reset. The boot CPU starts at the reset vector, others wait for SIPI. */
     void (*reset)(Vcpu *vcpu);
+    /*
+     * @bits were raised from another thread while the vCPU may be in guest code that does not look
+     * at `pending`: makes it look. NULL: it always looks. Any thread.
+     */
+    void (*kick)(Vcpu *vcpu, uint32_t bits);
     /* Guest TSC now, for the local APIC's deadline timer; NULL: CLOCK_VM counted at tsc_hz. */
     uint64_t (*read_tsc)(Vcpu *vcpu);
 } VcpuOps;
@@ -65,6 +72,7 @@ struct Vcpu {
     uint32_t apic_id;
     bool is_bsp;
     const VcpuOps *ops;
+    void *accel;                 /* the accelerator's own part of this vCPU */
     void *machine;               /* for the power ops below */
     MemorySpace *memory;
     PortSpace *ports;
@@ -83,13 +91,25 @@ struct Vcpu {
     void (*request_reset)(void *machine); /* triple fault */
 };
 
+/*
+ * An accelerator. What it keeps for one machine is @instance, NULL where machine_new is. Operations
+ * that may be NULL say so.
+ */
 typedef struct AccelOps {
     const char *name;            /* "tcg", "kvm" */
     const char *desc;
-    /* False and why not, if this host cannot run it. */
-    bool (*available)(GError **error);
-    /* Gives a new vCPU its ops. */
-    bool (*vcpu_init)(Vcpu *vcpu, GError **error);
+    /* False and why not, if this host cannot run it as @config wants it. */
+    bool (*available)(const struct Config *config, GError **error);
+    /* What it can offer to CPU models. */
+    void (*cpu_caps)(const struct Config *config, struct X86CpuCaps *caps);
+    /* May be NULL. Before the first vCPU, machine lock held. */
+    void *(*machine_new)(const struct Config *config, MemorySpace *memory, GError **error);
+    void (*machine_free)(void *instance);
+    /* Gives a new vCPU, which has its model, its ops. */
+    bool (*vcpu_init)(void *instance, Vcpu *vcpu, GError **error);
+    void (*vcpu_free)(Vcpu *vcpu);          /* may be NULL */
+    /* Writes what this vCPU did to the log (-d stats); may be NULL. */
+    void (*vcpu_log_stats)(Vcpu *vcpu);
 } AccelOps;
 
 #define ACCEL_TYPE(ops) REGISTRY_ADD(accel_types, AccelOps, ops)

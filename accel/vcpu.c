@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The thread of a vCPU: it runs guest code without the machine lock, and parks or sleeps on a
- * condition of that lock. A running vCPU needs no signal, it polls `pending`.
+ * condition of that lock. A running vCPU polls `pending`; an engine that cannot has a kick operation.
  */
 #include "accel/accel.h"
 
@@ -30,6 +30,9 @@ static void vcpu_notify(Vcpu *vcpu)
 void vcpu_raise(Vcpu *vcpu, uint32_t bits)
 {
     atomic_fetch_or(&vcpu->pending, bits);
+    if (vcpu->ops && vcpu->ops->kick && vcpu != current_vcpu) {
+        vcpu->ops->kick(vcpu, bits);
+    }
     if (atomic_load(&vcpu->waiting) && vcpu != current_vcpu) {
         bool taken = machine_lock_enter();
         vcpu_notify(vcpu);

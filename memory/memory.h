@@ -85,6 +85,7 @@ void memory_commit(MemorySpace *space);
  */
 typedef void MemoryChangedFn(void *opaque);
 void memory_add_listener(MemorySpace *space, MemoryChangedFn *fn, void *opaque);
+void memory_remove_listener(MemorySpace *space, MemoryChangedFn *fn, void *opaque);
 
 /* What a page of the space is, for a software TLB. */
 typedef struct MemoryPage {
@@ -96,6 +97,20 @@ typedef struct MemoryPage {
 
 /* Resolves the page of @addr. No lock needed. Pages only partly RAM resolve as device. */
 MemoryPage memory_resolve_page(MemorySpace *space, uint64_t addr);
+
+/* Whole pages that read as RAM, in one piece. */
+typedef struct RamSection {
+    uint64_t addr, size;  /* guest-physical, multiples of the page size */
+    RamBlock *block;
+    uint64_t offset;      /* of @addr in @block */
+    bool writable;        /* writes reach the same bytes; else they must come by memory_write() */
+} RamSection;
+
+/*
+ * What an engine may give its guest to access directly: a new array of RamSection, by address, not
+ * overlapping, for g_array_unref(). No lock needed; listeners tell when it has changed.
+ */
+GArray *memory_ram_sections(MemorySpace *space);
 
 /* --- Access ------------------------------------------------------------- */
 

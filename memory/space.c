@@ -90,6 +90,17 @@ void memory_add_listener(MemorySpace *space, MemoryChangedFn *fn, void *opaque)
     g_array_append_val(space->listeners, listener);
 }
 
+void memory_remove_listener(MemorySpace *space, MemoryChangedFn *fn, void *opaque)
+{
+    for (unsigned i = 0; i < space->listeners->len; i++) {
+        const MemoryListener *listener = &g_array_index(space->listeners, MemoryListener, i);
+        if (listener->fn == fn && listener->opaque == opaque) {
+            g_array_remove_index(space->listeners, i);
+            return;
+        }
+    }
+}
+
 void memory_set_code_listener(MemorySpace *space, RamCodeWrittenFn *fn, void *opaque)
 {
     space->code_written = fn;

@@ -12,6 +12,7 @@ typedef struct X86CpuCaps {
     char signature[13];                     /* of CPUID leaf 40000000H */
     uint32_t supported[FEATURE_WORD_COUNT]; /* features that can be offered */
     uint32_t host[FEATURE_WORD_COUNT];      /* what the host's own CPUID says (no MSRs) */
+    uint32_t defaults[FEATURE_WORD_COUNT];  /* added to every model: paravirtual features */
     uint8_t host_phys_bits;
 } X86CpuCaps;
 

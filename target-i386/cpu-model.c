@@ -253,6 +253,9 @@ static bool apply_cpu_group(Resolution *r, const ConfigGroup *cpu, uint32_t *ask
 {
     unsigned errors = diag_errors(r->diag);
 
+    for (unsigned i = 0; i < FEATURE_WORD_COUNT; i++) {
+        r->model->features[i] |= r->caps->defaults[i];
+    }
     if (r->from_host && !read_switch(cpu, "migratable", true, r->diag)
         && x86_words_have(r->caps->supported, X86_FEATURE_INVTSC)) {
         x86_words_set(r->model->features, X86_FEATURE_INVTSC, true);

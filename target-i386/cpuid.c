@@ -500,6 +500,18 @@ void x86_cpuid_table_get(const X86CpuidTable *table, uint32_t leaf, uint32_t sub
     }
 }
 
+bool x86_cpuid_table_entry(const X86CpuidTable *table, unsigned index, X86CpuidLeaf *entry)
+{
+    if (index >= table->leaves->len) {
+        return false;
+    }
+    const Leaf *leaf = &g_array_index(table->leaves, Leaf, index);
+    *entry = (X86CpuidLeaf){ .leaf = leaf->leaf, .subleaf = leaf->subleaf,
+                             .indexed = has_subleaves(leaf->leaf) };
+    memcpy(entry->regs, leaf->regs, sizeof(entry->regs));
+    return true;
+}
+
 /* Bit 11 of IA32_APIC_BASE; without it, or without a local APIC, the feature is not shown. */
 static bool apic_enabled(X86CPU *cpu)
 {

@@ -31,6 +31,16 @@ void x86_cpuid_table_get_live(const X86CpuidTable *table, const X86CpuidState *s
 X86CpuidTable *x86_cpuid_table_for(const X86CpuModel *model, const X86Topology *topology,
                                    unsigned index);
 
+/* An entry of the table, for engines that hand it on as a whole. */
+typedef struct X86CpuidLeaf {
+    uint32_t leaf, subleaf;
+    bool indexed;      /* the answer depends on ECX */
+    uint32_t regs[4];
+} X86CpuidLeaf;
+
+/* Entry @index in no particular order; false past the last. */
+bool x86_cpuid_table_entry(const X86CpuidTable *table, unsigned index, X86CpuidLeaf *entry);
+
 /* The bits that XCR0 may have with these features; 0 without XSAVE. */
 uint64_t x86_xcr0_supported(const uint32_t features[FEATURE_WORD_COUNT]);
 #endif

@@ -10,6 +10,8 @@
 REGISTRY_DECLARE(accel_types, AccelOps);
 
 struct X86CpuSet {
+    const AccelOps *accel;
+    void *instance; /* of @accel */
     MemorySpace *memory;
     CodeDomain *domain;
     GPtrArray *cpus; /* of X86CPU * */
@@ -71,6 +73,10 @@ static GArray *collect_wishes(const Config *config)
             wish_add(wishes, value->value, value->origin);
         }
     }
+    if (config_is_on(config, "system", "enable-kvm")) {
+        const ConfigGroup *system = config_find(config, "system", NULL);
+        wish_add(wishes, "kvm", group_origin(system, "enable-kvm"));
+    }
     value = machine ? group_value(machine, "accel") : NULL;
     if (!wishes->len && value) {
         wish_add(wishes, value->value, value->origin);
@@ -81,52 +87,81 @@ static GArray *collect_wishes(const Config *config)
     return wishes;
 }
 
-const AccelOps *x86_accel_select(const Config *config, Diag *diag)
+/* Why @wish cannot be had; g_free(). NULL and *@accel if it can. */
+static char *wish_refusal(const AccelWish *wish, const Config *config, const AccelOps **accel)
+{
+    g_autoptr(GError) error = NULL;
+
+    *accel = accel_find(wish->name);
+    if (!*accel) {
+        return g_strdup("is not known");
+    }
+    if ((*accel)->available(config, &error)) {
+        return NULL;
+    }
+    return g_strconcat("does not work here: ", error->message, NULL);
+}
+
+const AccelOps *x86_accel_select(const Config *config, char **verdict, Diag *diag)
 {
     g_autoptr(GArray) wishes = collect_wishes(config);
     g_autofree char *names = accel_names();
+    g_autoptr(GString) story = g_string_new(NULL);
+    const AccelOps *accel = NULL;
 
     for (unsigned i = 0; i < wishes->len; i++) {
         const AccelWish *wish = &g_array_index(wishes, AccelWish, i);
-        const AccelOps *accel = accel_find(wish->name);
-        bool last = i + 1 == wishes->len;
-        g_autoptr(GError) error = NULL;
-
-        if (accel && accel->available(&error)) {
+        g_autofree char *refusal = wish_refusal(wish, config, &accel);
+        if (!refusal) {
+            *verdict = g_strdup_printf("accelerator '%s' runs the machine%s", accel->name,
+                                       story->str);
             return accel;
         }
-        if (last) {
-            diag_error(diag, wish->origin, "accelerator '%s' %s%s", wish->name,
-                       accel ? "does not work here: " : "is not known",
-                       error ? error->message : "");
+        g_string_append_printf(story, "; '%s' %s", wish->name, refusal);
+        if (i + 1 == wishes->len) {
+            diag_error(diag, wish->origin, "accelerator '%s' %s", wish->name, refusal);
             diag_note(diag, NULL, "accelerators here: %s", names);
         } else {
-            diag_warning(diag, wish->origin, "accelerator '%s' %s%s; trying the next", wish->name,
-                         accel ? "does not work here: " : "is not known",
-                         error ? error->message : "");
+            diag_warning(diag, wish->origin, "accelerator '%s' %s; trying the next", wish->name,
+                         refusal);
         }
     }
+    *verdict = NULL;
     return NULL;
 }
 
+/* One more CPU of the set, which owns it at once: a failure leaves it to x86_cpus_free(). */
+static bool set_add_cpu(X86CpuSet *set, const X86CpuModel *model, const X86Topology *topology,
+                        PortSpace *ports, GError **error)
+{
+    X86CPU *cpu = cpu_new(set->memory, ports, set->domain, set->cpus->len);
+
+    g_ptr_array_add(set->cpus, cpu);
+    return x86_cpu_model_apply(model, cpu, topology, error) &&
+           set->accel->vcpu_init(set->instance, &cpu->vcpu, error);
+}
+
 X86CpuSet *x86_cpus_new(const X86CpuModel *model, const X86Topology *topology,
-                        const AccelOps *accel, MemorySpace *memory, PortSpace *ports,
-                        unsigned count, GPtrArray *vcpus, GError **error)
+                        const AccelOps *accel, const Config *config, MemorySpace *memory,
+                        PortSpace *ports, unsigned count, GPtrArray *vcpus, GError **error)
 {
     X86CpuSet *set = g_new0(X86CpuSet, 1);
+    bool good = true;
 
+    set->accel = accel;
     set->memory = memory;
     set->domain = code_domain_new(memory);
     set->cpus = g_ptr_array_new();
-    for (unsigned i = 0; i < count; i++) {
-        X86CPU *cpu = cpu_new(memory, ports, set->domain, i);
-
-        g_ptr_array_add(set->cpus, cpu);
-        if (!accel->vcpu_init(&cpu->vcpu, error) ||
-            !x86_cpu_model_apply(model, cpu, topology, error)) {
-            x86_cpus_free(set);
-            return NULL;
-        }
+    if (accel->machine_new) {
+        set->instance = accel->machine_new(config, memory, error);
+        good = set->instance;
+    }
+    for (unsigned i = 0; i < count && good; i++) {
+        good = set_add_cpu(set, model, topology, ports, error);
+    }
+    if (!good) {
+        x86_cpus_free(set);
+        return NULL;
     }
     for (unsigned i = 0; i < count; i++) {
         g_ptr_array_add(vcpus, g_ptr_array_index(set->cpus, i));
@@ -137,20 +172,31 @@ X86CpuSet *x86_cpus_new(const X86CpuModel *model, const X86Topology *topology,
 void x86_cpus_log_stats(X86CpuSet *set)
 {
     for (unsigned i = 0; i < set->cpus->len; i++) {
-        const X86CPU *cpu = g_ptr_array_index(set->cpus, i);
+        X86CPU *cpu = g_ptr_array_index(set->cpus, i);
 
         log_write(LOG_STATS, "cpu %u: %" G_GUINT64_FORMAT " instructions, %" G_GUINT64_FORMAT
                   " exceptions, %" G_GUINT64_FORMAT " interrupts, %" G_GUINT64_FORMAT
                   " KiB of decoded code, %" G_GUINT64_FORMAT " KiB of CPU state", i, cpu->icount,
                   cpu->exceptions_count, cpu->interrupts_count,
                   code_cache_memory(cpu->code) / 1024, (uint64_t)sizeof(*cpu) / 1024);
+        if (set->accel->vcpu_log_stats) {
+            set->accel->vcpu_log_stats(&cpu->vcpu);
+        }
     }
 }
 
 void x86_cpus_free(X86CpuSet *set)
 {
     for (unsigned i = 0; i < set->cpus->len; i++) {
-        cpu_free(g_ptr_array_index(set->cpus, i));
+        X86CPU *cpu = g_ptr_array_index(set->cpus, i);
+
+        if (set->accel->vcpu_free) {
+            set->accel->vcpu_free(&cpu->vcpu);
+        }
+        cpu_free(cpu);
+    }
+    if (set->instance) {
+        set->accel->machine_free(set->instance);
     }
     g_ptr_array_free(set->cpus, true);
     code_domain_free(set->domain);

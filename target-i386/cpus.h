@@ -9,19 +9,20 @@
 
 /*
  * The accelerator to use: the first that works of those named by -accel, by -machine accel=a:b, or
- * "tcg". NULL after diagnostics. Names that failed before the one taken are warned of.
+ * "tcg". NULL after diagnostics. Names that failed before the one taken are warned of. *@verdict says
+ * what runs and why what was named before does not; g_free().
  */
-const AccelOps *x86_accel_select(const Config *config, Diag *diag);
+const AccelOps *x86_accel_select(const Config *config, char **verdict, Diag *diag);
 
 typedef struct X86CpuSet X86CpuSet;
 
 /*
- * Creates @count CPUs of @model on @memory and @ports and appends them to @vcpus, not yet reset and
+ * Creates @count CPUs of @model, run by @accel as @config wants it, on @memory and @ports and appends them to @vcpus, not yet reset and
  * without threads. The model must outlive the set. NULL and @error if one cannot be had.
  */
 X86CpuSet *x86_cpus_new(const X86CpuModel *model, const X86Topology *topology,
-                        const AccelOps *accel, MemorySpace *memory, PortSpace *ports,
-                        unsigned count, GPtrArray *vcpus, GError **error);
+                        const AccelOps *accel, const Config *config, MemorySpace *memory,
+                        PortSpace *ports, unsigned count, GPtrArray *vcpus, GError **error);
 /* What each CPU did, to the log (-d stats): instructions, exceptions, interrupts, host memory. */
 void x86_cpus_log_stats(X86CpuSet *set);
 /* Frees the CPUs; their threads must have ended. */

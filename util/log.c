@@ -25,6 +25,7 @@ static const LogItem log_items[] = {
     { "mmu", LOG_MMU, "page table walks and faults" },
     { "cpu", LOG_CPU, "registers before each block" },
     { "stats", LOG_STATS, "what each CPU did, at the end" },
+    { "accel", LOG_ACCEL, "which accelerator runs, and what it leaves to others" },
 };
 
 uint32_t log_mask_active;

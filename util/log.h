@@ -17,6 +17,7 @@ typedef enum {
     LOG_MMU = 1u << 6,         /* mmu */
     LOG_CPU = 1u << 7,         /* cpu: registers before each block */
     LOG_STATS = 1u << 8,       /* stats: what each CPU did, at the end */
+    LOG_ACCEL = 1u << 9,       /* accel: which accelerator runs, and what it leaves to others */
 } LogMask;
 
 extern uint32_t log_mask_active;

@@ -151,6 +151,41 @@ bool interp_step(X86CPU *cpu)
     }
 }
 
+/*
+ * The place to land of whatever runs outside the run loop; a delivery that raises lands there again.
+ */
+#define LAND(cpu)                                                                                  \
+    switch (sigsetjmp((cpu)->run_jump, 0)) {                                                       \
+    case LANDED_EXCEPTION:                                                                         \
+        (cpu)->vcpu.halted = false;                                                                \
+        cpu_deliver_pending_exception(cpu);                                                        \
+        return;                                                                                    \
+    case LANDED_LEAVE:                                                                             \
+        (cpu)->interrupt_shadow = false;                                                           \
+        return;                                                                                    \
+    default:                                                                                       \
+        break;                                                                                     \
+    }
+
+void interp_execute_one(X86CPU *cpu)
+{
+    LAND(cpu)
+    run_single(cpu, code_jump_entries(cpu->code));
+}
+
+void interp_deliver(X86CPU *cpu, int vector, InterpEvent kind, bool has_error, uint32_t error)
+{
+    LAND(cpu)
+    if (kind == INTERP_EXCEPTION) {
+        cpu->exception.vector = vector;
+        cpu->exception.has_error = has_error;
+        cpu->exception.error = error;
+        cpu_deliver_pending_exception(cpu);
+    } else {
+        cpu_deliver(cpu, vector, kind == INTERP_SOFTWARE, has_error, error);
+    }
+}
+
 static bool interp_has_work(Vcpu *vcpu)
 {
     const X86CPU *cpu = x86_cpu(vcpu);

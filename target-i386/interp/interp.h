@@ -13,6 +13,12 @@ void interp_run(Vcpu *vcpu);
  * exception, which is left undelivered in cpu->exception.
  */
 bool interp_step(X86CPU *cpu);
+/* Executes one instruction and delivers what it raises, debug traps as well. */
+void interp_execute_one(X86CPU *cpu);
+/* What interp_deliver() delivers: an exception may become #DF by what went before (SDM 3A 6.15). */
+typedef enum { INTERP_EXCEPTION, INTERP_INTERRUPT, INTERP_SOFTWARE } InterpEvent;
+/* Delivers an event that another engine accepted but could not deliver. */
+void interp_deliver(X86CPU *cpu, int vector, InterpEvent kind, bool has_error, uint32_t error);
 /* VcpuOps of a CPU that the interpreter runs. */
 extern const VcpuOps interp_vcpu_ops;
 /* A CPU by itself with its own code domain, for tests: no model, every feature bit set. */

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where KVM gives up, we go on: the state is taken over, our interpreter runs the one instruction
+ * that stands at RIP (the kernel leaves it there, api.rst KVM_EXIT_INTERNAL_ERROR), exceptions and
+ * all, and KVM gets the state back.
+ */
+#include <Zydis/Zydis.h>
+#include <string.h>
+
+#include "accel/kvm/kvm.h"
+#include "target-i386/interp/cache.h"
+#include "target-i386/interp/interp.h"
+#include "target-i386/mmu.h"
+#include "util/log.h"
+
+#define INSN_MAX 15
+#define LOGGED_FALLBACKS 20 /* then only the statistics go on counting */
+
+/* --- the instruction ----------------------------------------------------------------- */
+
+/* The bytes at RIP as far as they are mapped; returns how many. */
+static unsigned fetch_bytes(X86CPU *cpu, uint8_t *bytes)
+{
+    uint64_t pc = code_pc(cpu);
+    MmuView view = cpu->cpl == 3 ? MMU_USER : MMU_SUPER;
+    unsigned done = 0;
+
+    while (done < INSN_MAX) {
+        unsigned part = MIN(INSN_MAX - done, GUEST_PAGE_SIZE - (pc + done) % GUEST_PAGE_SIZE);
+        uint64_t gpa;
+        uint32_t error;
+
+        if (!mmu_translate(cpu, view, pc + done, ACCESS_FETCH, &gpa, &error)) {
+            break;
+        }
+        memory_read(cpu->vcpu.memory, gpa, bytes + done, part);
+        done += part;
+    }
+    return done;
+}
+
+static bool decode(X86CPU *cpu, ZydisDecodedInstruction *insn)
+{
+    static const struct {
+        ZydisMachineMode mode;
+        ZydisStackWidth width;
+    } modes[3] = {{ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16},
+                  {ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32},
+                  {ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64}};
+    unsigned mode = cpu->code_size == 16 ? 0 : cpu->code_size == 32 ? 1 : 2;
+    uint8_t bytes[INSN_MAX];
+    unsigned size = fetch_bytes(cpu, bytes);
+    ZydisDecoder decoder;
+
+    ZydisDecoderInit(&decoder, modes[mode].mode, modes[mode].width);
+    return ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, NULL, bytes, size, insn));
+}
+
+/* Instructions that touch general registers, flags, segments and memory at most: most are such. */
+static bool needs_core_only(const ZydisDecodedInstruction *insn)
+{
+    switch (insn->meta.isa_ext) {
+    case ZYDIS_ISA_EXT_BASE:
+    case ZYDIS_ISA_EXT_LONGMODE:
+        return insn->meta.category != ZYDIS_CATEGORY_SYSTEM &&
+               insn->meta.category != ZYDIS_CATEGORY_SYSCALL &&
+               insn->meta.category != ZYDIS_CATEGORY_SYSRET;
+    default:
+        return false;
+    }
+}
+
+/* --- events whose delivery failed ------------------------------------------------------ */
+
+/* Delivers what the kernel was delivering; false if there was nothing. */
+static bool deliver_injected(KvmVcpu *v)
+{
+    struct kvm_vcpu_events *events = &v->events;
+
+    if (events->exception.injected) {
+        events->exception.injected = 0;
+        interp_deliver(v->cpu, events->exception.nr, INTERP_EXCEPTION,
+                       events->exception.has_error_code, events->exception.error_code);
+        return true;
+    }
+    if (events->nmi.injected) {
+        events->nmi.injected = 0;
+        interp_deliver(v->cpu, EXC_NMI, INTERP_INTERRUPT, false, 0);
+        v->cpu->nmi_blocked = true;
+        return true;
+    }
+    if (events->interrupt.injected) {
+        events->interrupt.injected = 0;
+        interp_deliver(v->cpu, events->interrupt.nr,
+                       events->interrupt.soft ? INTERP_SOFTWARE : INTERP_INTERRUPT, false, 0);
+        return true;
+    }
+    return false;
+}
+
+/* --- one step ------------------------------------------------------------------------------ */
+
+static void report(KvmVcpu *v, const char *why, const char *what)
+{
+    const X86CPU *cpu = v->cpu;
+
+    if (v->fallbacks < LOGGED_FALLBACKS) {
+        log_write(LOG_ACCEL, "kvm: CPU %u: %s (exit %u.%u): our interpreter runs %s at %04x:%016"
+                  G_GINT64_MODIFIER "x", cpu->vcpu.index, why, v->run->exit_reason,
+                  v->run->exit_reason == KVM_EXIT_INTERNAL_ERROR ? v->run->internal.suberror : 0,
+                  what, cpu->seg[SEG_CS].selector, cpu->cpu_rip);
+    } else if (v->fallbacks == LOGGED_FALLBACKS) {
+        log_write(LOG_ACCEL, "kvm: CPU %u: further instructions are only counted",
+                  cpu->vcpu.index);
+    }
+    v->fallbacks++;
+}
+
+/* Guest code in the kernel changes page tables and code behind our caches. */
+static void forget_caches(X86CPU *cpu)
+{
+    mmu_memory_changed(cpu);
+    code_flush(cpu);
+}
+
+void kvm_fall_back(KvmVcpu *v, const char *why)
+{
+    X86CPU *cpu = v->cpu;
+    ZydisDecodedInstruction insn;
+    KvmStateParts parts = KVM_STATE_ALL;
+    ZydisMnemonic mnemonic = ZYDIS_MNEMONIC_INVALID;
+
+    kvm_take_state(v, KVM_STATE_CORE);
+    forget_caches(cpu);
+    if (decode(cpu, &insn)) {
+        mnemonic = insn.mnemonic;
+        parts = needs_core_only(&insn) ? KVM_STATE_CORE : KVM_STATE_ALL;
+    }
+    if (parts & KVM_STATE_REST) {
+        kvm_take_state(v, KVM_STATE_REST);
+    }
+    v->fallbacks_by_mnemonic[mnemonic]++;
+    report(v, why, ZydisMnemonicGetString(mnemonic));
+    if (!deliver_injected(v)) {
+        interp_execute_one(cpu);
+    }
+    kvm_give_state(v, parts);
+    v->run->if_flag = !!(cpu->eflags & FL_IF);
+    v->run->ready_for_interrupt_injection = 0;
+}
+
+/* --- statistics ------------------------------------------------------------------------------- */
+
+static const char *const exit_names[KVM_EXIT_KINDS] = {
+    [KVM_EXIT_UNKNOWN] = "unknown",
+    [KVM_EXIT_EXCEPTION] = "exception",
+    [KVM_EXIT_IO] = "io",
+    [KVM_EXIT_HYPERCALL] = "hypercall",
+    [KVM_EXIT_DEBUG] = "debug",
+    [KVM_EXIT_HLT] = "hlt",
+    [KVM_EXIT_MMIO] = "mmio",
+    [KVM_EXIT_IRQ_WINDOW_OPEN] = "irq-window",
+    [KVM_EXIT_SHUTDOWN] = "shutdown",
+    [KVM_EXIT_FAIL_ENTRY] = "fail-entry",
+    [KVM_EXIT_INTR] = "intr",
+    [KVM_EXIT_SET_TPR] = "set-tpr",
+    [KVM_EXIT_NMI] = "nmi",
+    [KVM_EXIT_INTERNAL_ERROR] = "internal-error",
+    [KVM_EXIT_SYSTEM_EVENT] = "system-event",
+    [KVM_EXIT_IOAPIC_EOI] = "ioapic-eoi",
+};
+
+void kvm_log_stats(Vcpu *vcpu)
+{
+    const KvmVcpu *v = kvm_vcpu(vcpu);
+    uint64_t total = v->interrupted;
+
+    for (unsigned i = 0; i < KVM_EXIT_KINDS; i++) {
+        total += v->exits[i];
+    }
+    log_write(LOG_STATS, "kvm: cpu %u: %" G_GUINT64_FORMAT " exits, %" G_GUINT64_FORMAT
+              " of them for kicks", vcpu->index, total, v->interrupted);
+    for (unsigned i = 0; i < KVM_EXIT_KINDS; i++) {
+        if (v->exits[i]) {
+            log_write(LOG_STATS, "kvm: cpu %u: %s %" G_GUINT64_FORMAT, vcpu->index,
+                      exit_names[i] ? exit_names[i] : "other", v->exits[i]);
+        }
+    }
+    log_write(LOG_STATS, "kvm: cpu %u: %" G_GUINT64_FORMAT " instructions by the interpreter",
+              vcpu->index, v->fallbacks);
+    for (unsigned i = 0; i <= ZYDIS_MNEMONIC_MAX_VALUE; i++) {
+        if (v->fallbacks_by_mnemonic[i]) {
+            log_write(LOG_STATS, "kvm: cpu %u: interpreted %s %u", vcpu->index,
+                      ZydisMnemonicGetString(i), v->fallbacks_by_mnemonic[i]);
+        }
+    }
+}

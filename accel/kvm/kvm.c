@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The accelerator "kvm": guest code runs on the host's CPU, by the kernel's KVM. */
+#include "accel/kvm/kvm.h"
+
+#include <errno.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <Zydis/Zydis.h>
+
+/*
+ * Where Intel hosts without unrestricted guests keep the pages for real mode (api.rst,
+ * KVM_SET_TSS_ADDR and KVM_SET_IDENTITY_MAP_ADDR): above every chip and below every firmware.
+ */
+#define IDENTITY_MAP_ADDR 0xfeffc000u
+#define TSS_ADDR 0xfeffd000u
+
+static bool kvm_available(const struct Config *config, GError **error)
+{
+    int fd = kvm_open(error);
+    int vm;
+
+    if (fd < 0) {
+        return false;
+    }
+    vm = ioctl(fd, KVM_CREATE_VM, 0);
+    if (vm < 0) {
+        int saved = errno;
+        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(saved), "KVM_CREATE_VM: %s",
+                    g_strerror(saved));
+    } else {
+        close(vm);
+    }
+    close(fd);
+    return vm >= 0;
+}
+
+static void machine_free(void *instance)
+{
+    KvmMachine *machine = instance;
+
+    if (machine->slots) {
+        kvm_memory_free(machine);
+    }
+    kvm_msrs_free(machine);
+    if (machine->vm_fd >= 0) {
+        close(machine->vm_fd);
+    }
+    if (machine->kvm_fd >= 0) {
+        close(machine->kvm_fd);
+    }
+    g_free(machine);
+}
+
+static bool machine_create_vm(KvmMachine *machine, GError **error)
+{
+    uint64_t identity = IDENTITY_MAP_ADDR;
+    g_autofree struct kvm_cpuid2 *supported = kvm_supported_cpuid(machine->kvm_fd, error);
+
+    if (!supported) {
+        return false;
+    }
+    machine->vm_fd = ioctl(machine->kvm_fd, KVM_CREATE_VM, 0);
+    if (machine->vm_fd < 0) {
+        int saved = errno;
+        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(saved), "KVM_CREATE_VM: %s",
+                    g_strerror(saved));
+        return false;
+    }
+    if (!kvm_call(machine->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity,
+                  "KVM_SET_IDENTITY_MAP_ADDR", error) ||
+        !kvm_call(machine->vm_fd, KVM_SET_TSS_ADDR, (void *)(uintptr_t)TSS_ADDR,
+                  "KVM_SET_TSS_ADDR", error)) {
+        return false;
+    }
+    machine->run_size = ioctl(machine->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+    machine->has_sregs2 = ioctl(machine->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SREGS2) > 0;
+    kvm_xsave_layout(&machine->xsave, machine->kvm_fd, supported);
+    kvm_msrs_init(machine);
+    kvm_memory_init(machine);
+    return true;
+}
+
+static void *kvm_machine_new(const struct Config *config, MemorySpace *memory, GError **error)
+{
+    KvmMachine *machine = g_new0(KvmMachine, 1);
+
+    machine->memory = memory;
+    machine->vm_fd = -1;
+    machine->kvm_fd = kvm_open(error);
+    if (machine->kvm_fd < 0 || !machine_create_vm(machine, error)) {
+        g_prefix_error(error, "kvm: ");
+        machine_free(machine);
+        return NULL;
+    }
+    kvm_kick_init();
+    return machine;
+}
+
+/* --- vCPUs ------------------------------------------------------------------------ */
+
+static void kvm_vcpu_free(Vcpu *vcpu)
+{
+    KvmVcpu *v = kvm_vcpu(vcpu);
+
+    if (!v) {
+        return;
+    }
+    if (v->run) {
+        munmap(v->run, v->machine->run_size);
+    }
+    if (v->fd >= 0) {
+        close(v->fd);
+    }
+    g_free(v->xsave);
+    g_free(v->msr_buffer);
+    g_free(v->fallbacks_by_mnemonic);
+    g_free(v);
+    vcpu->accel = NULL;
+    vcpu->ops = NULL;
+}
+
+static bool vcpu_create(KvmVcpu *v, GError **error)
+{
+    KvmMachine *machine = v->machine;
+    void *run;
+
+    v->fd = ioctl(machine->vm_fd, KVM_CREATE_VCPU, (unsigned long)v->cpu->vcpu.apic_id);
+    if (v->fd < 0) {
+        int saved = errno;
+        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(saved),
+                    "KVM_CREATE_VCPU (CPU %u): %s", v->cpu->vcpu.index, g_strerror(saved));
+        return false;
+    }
+    run = mmap(NULL, machine->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
+    if (run == MAP_FAILED) {
+        int saved = errno;
+        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(saved), "mapping kvm_run: %s",
+                    g_strerror(saved));
+        return false;
+    }
+    v->run = run;
+    return kvm_set_cpuid(v, error);
+}
+
+static bool kvm_vcpu_init(void *instance, Vcpu *vcpu, GError **error)
+{
+    KvmMachine *machine = instance;
+    KvmVcpu *v = g_new0(KvmVcpu, 1);
+    int khz;
+
+    v->machine = machine;
+    v->cpu = x86_cpu(vcpu);
+    v->fd = -1;
+    v->xsave = g_malloc0(machine->xsave.area);
+    v->msr_buffer = g_malloc0(sizeof(*v->msr_buffer) +
+                              kvm_msrs_max(machine) * sizeof(struct kvm_msr_entry));
+    v->fallbacks_by_mnemonic = g_new0(uint32_t, ZYDIS_MNEMONIC_MAX_VALUE + 1);
+    vcpu->accel = v;
+    vcpu->ops = &kvm_vcpu_ops;
+    if (!vcpu_create(v, error)) {
+        g_prefix_error(error, "kvm: ");
+        return false;
+    }
+    khz = ioctl(v->fd, KVM_GET_TSC_KHZ, 0);
+    if (khz > 0) {
+        vcpu->tsc_hz = (uint64_t)khz * 1000;
+    }
+    return true;
+}
+
+static const AccelOps kvm_accel = {
+    .name = "kvm",
+    .desc = "the host's CPU, by the kernel's KVM",
+    .available = kvm_available,
+    .cpu_caps = kvm_cpu_caps,
+    .machine_new = kvm_machine_new,
+    .machine_free = machine_free,
+    .vcpu_init = kvm_vcpu_init,
+    .vcpu_free = kvm_vcpu_free,
+    .vcpu_log_stats = kvm_log_stats,
+};
+ACCEL_TYPE(kvm_accel);

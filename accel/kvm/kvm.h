@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The accelerator "kvm": what its files share. One KvmMachine a machine, one KvmVcpu a CPU. While a
+ * CPU runs, its state lives in the kernel; kvm_take_state() and kvm_give_state() move it. The API is
+ * that of linux/kvm.h and the kernel's Documentation/virt/kvm/api.rst.
+ */
+#ifndef ACCEL_KVM_KVM_H
+#define ACCEL_KVM_KVM_H
+
+#include <linux/kvm.h>
+
+#include "target-i386/cpu-caps.h"
+#include "target-i386/cpu.h"
+
+#define KVM_XSAVE_COMPONENTS 10 /* those our CPU state holds: up to PKRU */
+#define KVM_EXIT_KINDS 40
+
+/* Where the components of KVM_GET_XSAVE's standard format lie on this host (CPUID leaf 0xD). */
+typedef struct KvmXsaveLayout {
+    uint32_t area; /* bytes of the ioctl's buffer */
+    uint64_t mask; /* components present */
+    uint32_t offset[KVM_XSAVE_COMPONENTS], size[KVM_XSAVE_COMPONENTS];
+} KvmXsaveLayout;
+
+typedef struct KvmMachine {
+    int kvm_fd, vm_fd;
+    MemorySpace *memory;
+    GArray *slots;        /* of KvmSlot */
+    size_t run_size;      /* bytes of a vCPU's kvm_run mapping */
+    bool has_sregs2;
+    KvmXsaveLayout xsave;
+    GArray *msrs;         /* of KvmMsr: what moves between the CPU state and the kernel */
+    GArray *reset_msrs;   /* of KvmMsr: what reset clears beside */
+} KvmMachine;
+
+/* What of the CPU's state an operation covers. */
+typedef enum {
+    KVM_STATE_CORE = 1u << 0,     /* registers, segments, control registers, events */
+    KVM_STATE_REST = 1u << 1,     /* XSAVE, XCR0, debug registers, MSRs */
+    KVM_STATE_RESET = 1u << 2,    /* with the others: what only reset writes (time, paravirtual) */
+    KVM_STATE_ALL = KVM_STATE_CORE | KVM_STATE_REST,
+} KvmStateParts;
+
+typedef struct KvmVcpu {
+    KvmMachine *machine;
+    X86CPU *cpu;
+    int fd;
+    struct kvm_run *run;
+    atomic_bool entered;      /* in KVM_RUN, or about to: a kick must reach it */
+    bool io_unfinished;       /* an access was answered; KVM_RUN has to finish it */
+    int tid;                  /* of its thread; 0: the thread is not prepared */
+    bool give_all;            /* reset changed the state: the kernel gets it before it runs */
+    uint8_t cr8;              /* as last exchanged with the interrupt controller */
+    uint64_t apic_base;
+    uint8_t *xsave;           /* the last image: keeps components that the CPU state lacks */
+    struct kvm_msrs *msr_buffer;
+    struct kvm_vcpu_events events; /* as last taken */
+    uint64_t exits[KVM_EXIT_KINDS];
+    uint64_t interrupted;     /* KVM_RUN returned for a kick */
+    uint64_t fallbacks;       /* instructions that our interpreter ran */
+    uint32_t *fallbacks_by_mnemonic; /* by ZydisMnemonic */
+} KvmVcpu;
+
+typedef struct KvmMsr {
+    uint32_t index;
+    uint32_t field;           /* of X86CPU; 0: always written as 0 */
+    int feature;              /* X86Feature that brings it */
+    atomic_bool refused;      /* by this KVM, as some vCPU found out */
+} KvmMsr;
+
+static inline KvmVcpu *kvm_vcpu(Vcpu *vcpu)
+{
+    return vcpu->accel;
+}
+
+/* --- host.c: /dev/kvm -------------------------------------------------------- */
+
+/* Opens /dev/kvm and checks version and capabilities; -1 and @error. */
+int kvm_open(GError **error);
+/* ioctl() which sets @error ("KVM_X: why") on failure. */
+bool kvm_call(int fd, unsigned long request, void *argument, const char *name, GError **error);
+
+/* --- memory.c ------------------------------------------------------------------ */
+
+/* Keeps the VM's memory slots as the flat view is, from now on. */
+void kvm_memory_init(KvmMachine *machine);
+void kvm_memory_free(KvmMachine *machine);
+
+/* --- cpuid.c --------------------------------------------------------------------- */
+
+void kvm_cpu_caps(const struct Config *config, struct X86CpuCaps *caps);
+/* What KVM can offer, for g_free(); NULL and @error. */
+struct kvm_cpuid2 *kvm_supported_cpuid(int kvm_fd, GError **error);
+void kvm_xsave_layout(KvmXsaveLayout *layout, int kvm_fd, const struct kvm_cpuid2 *supported);
+/* Gives the vCPU the CPUID table of its model. */
+bool kvm_set_cpuid(KvmVcpu *v, GError **error);
+
+/* --- msr.c -------------------------------------------------------------------------- */
+
+void kvm_msrs_init(KvmMachine *machine);
+void kvm_msrs_free(KvmMachine *machine);
+/* Entries that a vCPU's msr_buffer needs. */
+unsigned kvm_msrs_max(const KvmMachine *machine);
+void kvm_take_msrs(KvmVcpu *v);
+void kvm_give_msrs(KvmVcpu *v, bool reset);
+
+/* --- state.c ------------------------------------------------------------------------- */
+
+/* The kernel's state into the X86CPU, and back. On the vCPU's thread. */
+void kvm_take_state(KvmVcpu *v, KvmStateParts parts);
+void kvm_give_state(KvmVcpu *v, KvmStateParts parts);
+
+/* --- fallback.c ------------------------------------------------------------------------- */
+
+/*
+ * KVM cannot go on at the current instruction: our interpreter runs it, or delivers the event that
+ * was being delivered. @why is for the log.
+ */
+void kvm_fall_back(KvmVcpu *v, const char *why);
+void kvm_log_stats(Vcpu *vcpu);
+
+/* --- run.c ---------------------------------------------------------------------------------- */
+
+extern const VcpuOps kvm_vcpu_ops;
+/* Installs the handler of the signal that ends KVM_RUN. Once a process. */
+void kvm_kick_init(void);
+
+#endif
