@@ -151,6 +151,7 @@ void guest_run(const InsnCase *test, InsnState *out)
 {
     X86CPU *cpu = guest.cpu;
     uint8_t code[32];
+    bool raised;
 
     memset(code, 0xcc, sizeof(code));
     memcpy(code, test->bytes, test->len);
@@ -162,6 +163,10 @@ void guest_run(const InsnCase *test, InsnState *out)
     cpu_update_mode(cpu);
     mmu_flush(cpu);
     *out = test->state;
-    save_state(cpu, test, out, !interp_step(cpu));
+    raised = !interp_step(cpu);
+    if (!raised && cpu->cpu_rip == test->rip && test->zi.meta.branch_type == 0) {
+        raised = !interp_step(cpu); /* it only made room for its code */
+    }
+    save_state(cpu, test, out, raised);
     cpu->exception.vector = -1;
 }
