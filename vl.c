@@ -9,6 +9,7 @@
 
 #include "chardev/chardev.h"
 #include "hw/core/plan.h"
+#include "monitor/monitor.h"
 #include "qemu-config/config.h"
 #include "target-i386/cpu-tools.h"
 #include "target-i386/cpus.h"
@@ -28,6 +29,7 @@ typedef struct Run {
     X86CpuCaps caps;
     Machine *machine;
     X86CpuSet *cpus;
+    Monitors *monitors;
     int daemon_fd;
     char *pidfile;
 } Run;
@@ -74,6 +76,7 @@ static bool give_help(Run *run)
 static bool make_plan(Run *run)
 {
     run->plan = machine_plan_new(run->config, run->diag);
+    monitors_check(run->config, run->diag);
     run->accel = x86_accel_select(run->config, &run->accel_verdict, run->diag);
     if (run->accel) {
         run->accel->cpu_caps(run->config, &run->caps);
@@ -229,6 +232,14 @@ static bool create_cpus(Run *run)
     return run->cpus;
 }
 
+static void start_monitors(Run *run)
+{
+    MonitorContext context = { .machine = run->machine, .config = run->config,
+                               .accel = run->accel->name, .caps = &run->caps };
+
+    run->monitors = monitors_new(&context, run->diag);
+}
+
 static bool build_machine(Run *run)
 {
     Machine *machine = run->machine = machine_new(run->config);
@@ -239,6 +250,9 @@ static bool build_machine(Run *run)
     machine_plan_apply(run->plan, machine);
     if (!diag_errors(run->diag) && create_cpus(run)) {
         machine_build(machine, run->plan, run->diag);
+    }
+    if (!diag_errors(run->diag)) {
+        start_monitors(run);
     }
     return run_is_good(run);
 }
@@ -261,6 +275,7 @@ static void dismantle(Run *run)
 {
     ChardevSet *chardevs = run->machine->chardevs;
 
+    g_clear_pointer(&run->monitors, monitors_free);
     machine_dismantle(run->machine);
     if (run->cpus) {
         x86_cpus_log_stats(run->cpus);

@@ -85,6 +85,7 @@ struct Vcpu {
     bool halted;                 /* HLT; written by the vCPU thread and by reset */
     uint64_t a20_mask;           /* ANDed into physical addresses: all ones with A20 on */
     GThread *thread;
+    int thread_id;               /* of the host, for people who pin it; 0 before it runs */
     GCond wake;                  /* with the machine lock */
     bool parked;                 /* by vcpu_pause(); under the machine lock */
     atomic_bool waiting;         /* asleep on @wake, or about to */

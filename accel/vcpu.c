@@ -6,6 +6,7 @@
 #include "accel/accel.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include "util/lock.h"
 
@@ -87,6 +88,7 @@ static gpointer vcpu_thread(gpointer opaque)
     current_vcpu = vcpu;
     block_signals();
     machine_lock();
+    vcpu->thread_id = gettid();
     while (!(vcpu_pending(vcpu) & VCPU_EXIT)) {
         if (vcpu_pending(vcpu) & VCPU_STOP) {
             vcpu_park(vcpu);

@@ -188,6 +188,47 @@ const char *chardev_id(const Chardev *chardev)
     return chardev->id;
 }
 
+Chardev *chardev_at(const ChardevSet *set, unsigned index)
+{
+    return set && index < set->chardevs->len ? g_ptr_array_index(set->chardevs, index) : NULL;
+}
+
+static char *describe_socket(const ConfigGroup *group)
+{
+    const char *path = chardev_key(group, "path", NULL);
+    const char *server = chardev_key_bool(group, "server", false) ? ",server=on" : "";
+
+    return path ? g_strdup_printf("unix:%s%s", path, server)
+                : g_strdup_printf("tcp:%s:%s%s", chardev_key(group, "host", ""),
+                                  chardev_key(group, "port", ""), server);
+}
+
+char *chardev_describe(const Chardev *chardev)
+{
+    const char *path = chardev_key(chardev->group, "path", NULL);
+
+    if (!strcmp(chardev->ops->name, "socket")) {
+        return describe_socket(chardev->group);
+    }
+    return path ? g_strdup_printf("%s:%s", chardev->ops->name, path)
+                : g_strdup(chardev->ops->name);
+}
+
+bool chardev_is_used(const Chardev *chardev)
+{
+    return chardev->mux ? chardev_mux_count(chardev->mux) > 0 : chardev->client != NULL;
+}
+
+bool chardev_is_connected(const Chardev *chardev)
+{
+    return !chardev->ops->is_connected || chardev->ops->is_connected(chardev);
+}
+
+bool chardev_has_focus(const Chardev *chardev, const void *opaque)
+{
+    return chardev->mux ? chardev_mux_focus(chardev->mux) == opaque : chardev->opaque == opaque;
+}
+
 /* --- Front ends ---------------------------------------------------------------- */
 
 bool chardev_attach(Chardev *chardev, const ChardevClient *client, void *opaque, GError **error)

@@ -17,7 +17,12 @@ typedef struct Chardev Chardev;
 typedef struct ChardevOps ChardevOps;
 typedef struct ChardevSet ChardevSet; /* the back ends of one machine, by id */
 
-typedef enum { CHARDEV_OPENED, CHARDEV_CLOSED, CHARDEV_BREAK } ChardevEvent;
+typedef enum {
+    CHARDEV_OPENED,
+    CHARDEV_CLOSED,
+    CHARDEV_BREAK,
+    CHARDEV_FOCUS, /* of a mux: what is typed goes to this front end from now on */
+} ChardevEvent;
 
 /* What a front end gives. */
 typedef struct ChardevClient {
@@ -34,6 +39,16 @@ ChardevSet *chardev_set_new(const Config *config, Diag *diag);
 void chardev_set_free(ChardevSet *set);
 Chardev *chardev_find(ChardevSet *set, const char *id);
 const char *chardev_id(const Chardev *chardev);
+/* All of them: @index from 0, NULL at the end. */
+Chardev *chardev_at(const ChardevSet *set, unsigned index);
+/* What it is connected to, for people: "unix:/run/x,server=on"; g_free(). */
+char *chardev_describe(const Chardev *chardev);
+/* True if a front end is attached. */
+bool chardev_is_used(const Chardev *chardev);
+/* True if there is somebody on the other side; always, where that cannot be known. */
+bool chardev_is_connected(const Chardev *chardev);
+/* True if what is typed goes to the front end of @opaque: it has no mux, or its focus. */
+bool chardev_has_focus(const Chardev *chardev, const void *opaque);
 
 /* Attaches a front end; false and @error if it is taken and not a mux. */
 bool chardev_attach(Chardev *chardev, const ChardevClient *client, void *opaque, GError **error);

@@ -22,6 +22,7 @@ struct ChardevOps {
     /* As chardev_write(); after a short write chardev_writable() must follow. */
     size_t (*write)(Chardev *chardev, const uint8_t *data, size_t size);
     void (*accept_input)(Chardev *chardev); /* NULL: has no input */
+    bool (*is_connected)(const Chardev *chardev); /* NULL: always */
 };
 
 #define CHARDEV_BACKEND(ops) REGISTRY_ADD(chardev_backends, ChardevOps, ops)
@@ -67,5 +68,8 @@ void chardev_mux_free(ChardevMux *mux);
 bool chardev_mux_attach(ChardevMux *mux, const ChardevClient *client, void *opaque, GError **error);
 void chardev_mux_detach(ChardevMux *mux, void *opaque);
 void chardev_mux_accept_input(ChardevMux *mux);
+/* The front end in focus, or NULL, and how many there are. */
+const void *chardev_mux_focus(const ChardevMux *mux);
+unsigned chardev_mux_count(const ChardevMux *mux);
 
 #endif

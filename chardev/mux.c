@@ -55,6 +55,9 @@ static void mux_switch_focus(ChardevMux *mux)
         return;
     }
     mux->focus = (mux->focus + 1) % mux->count;
+    if (mux->clients[mux->focus]->event) {
+        mux->clients[mux->focus]->event(mux->opaques[mux->focus], CHARDEV_FOCUS);
+    }
 }
 
 static void mux_flush(ChardevMux *mux)
@@ -171,6 +174,16 @@ static const ChardevClient mux_client = {
 void chardev_mux_accept_input(ChardevMux *mux)
 {
     mux_flush(mux);
+}
+
+const void *chardev_mux_focus(const ChardevMux *mux)
+{
+    return mux->count ? mux->opaques[mux->focus] : NULL;
+}
+
+unsigned chardev_mux_count(const ChardevMux *mux)
+{
+    return mux->count;
 }
 
 bool chardev_mux_attach(ChardevMux *mux, const ChardevClient *client, void *opaque, GError **error)

@@ -104,6 +104,8 @@ OPTION_SCHEMA(chardev_option);
 
 TEXT_OPTION(serial_option, "serial", "what the next serial port is connected to");
 TEXT_OPTION(monitor_option, "monitor", "what the monitor is connected to");
+TEXT_OPTION(qmp_option, "qmp", "what a QMP monitor is connected to");
+TEXT_OPTION(qmp_pretty_option, "qmp-pretty", "the same, with JSON laid out over lines");
 TEXT_OPTION(debugcon_option, "debugcon", "a debug port at 0xe9, connected to this");
 
 static const OptKey echr_keys[] = {
@@ -269,21 +271,67 @@ static void settle_serial(Config *config, Diag *diag)
     }
 }
 
-static void settle_monitor(Config *config, Diag *diag)
+/* What a kind of monitor option stands for. */
+typedef struct MonitorKind {
+    const char *option;
+    const char *mode;
+    const char *pretty;
+} MonitorKind;
+
+static void add_monitor(Config *config, const MonitorKind *kind, const char *id,
+                        const char *chardev, const Origin *origin)
 {
-    GPtrArray *groups = config_groups(config, "monitor");
-    for (unsigned i = 0; i < groups->len; i++) {
-        g_autofree char *id = g_strdup_printf("compat_monitor%u", i);
+    ConfigGroup *mon = config_add_group(config, "mon", id, origin, LAYER_CMDLINE);
+
+    if (mon) {
+        group_set(config, mon, "chardev", chardev, origin);
+        group_set(config, mon, "mode", kind->mode, origin);
+        if (kind->pretty) {
+            group_set(config, mon, "pretty", kind->pretty, origin);
+        }
+    }
+}
+
+static void settle_monitor(Config *config, const MonitorKind *kind, unsigned *count, Diag *diag)
+{
+    GPtrArray *groups = config_groups(config, kind->option);
+    for (unsigned i = 0; i < groups->len; i++, (*count)++) {
+        g_autofree char *id = g_strdup_printf("compat_monitor%u", *count);
         bool settled = group_get(groups->pdata[i], "chardev") != NULL;
         const char *name = settle_group(config, groups->pdata[i], id, diag);
         if (name && !settled) {
             const Origin *origin = group_origin(groups->pdata[i], "device");
-            ConfigGroup *mon = config_add_group(config, "mon", id, origin, LAYER_CMDLINE);
-            if (mon) {
-                group_set(config, mon, "chardev", name, origin);
-            }
+            add_monitor(config, kind, id, name, origin);
         }
     }
+}
+
+/* "mon:stdio" brings a monitor along with the multiplexer. */
+static void settle_shared_monitors(Config *config, unsigned *count)
+{
+    static const MonitorKind kind = { NULL, "readline", NULL };
+    GPtrArray *groups = config_groups(config, "serial");
+    for (unsigned i = 0; i < groups->len; i++) {
+        const char *text = group_get(groups->pdata[i], "device");
+        const char *name = group_get(groups->pdata[i], "chardev");
+        if (text && name && g_str_has_prefix(text, "mon:")) {
+            g_autofree char *id = g_strdup_printf("compat_monitor%u", (*count)++);
+            add_monitor(config, &kind, id, name, group_origin(groups->pdata[i], "device"));
+        }
+    }
+}
+
+static void settle_monitors(Config *config, Diag *diag)
+{
+    static const MonitorKind kinds[] = {
+        { "monitor", "readline", NULL }, { "qmp", "control", NULL },
+        { "qmp-pretty", "control", "on" },
+    };
+    unsigned count = 0;
+    for (unsigned i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        settle_monitor(config, &kinds[i], &count, diag);
+    }
+    settle_shared_monitors(config, &count);
 }
 
 static void settle_debugcon(Config *config, Diag *diag)
@@ -307,7 +355,7 @@ bool chardev_settle(Config *config, Diag *diag)
 {
     unsigned before = diag_errors(diag);
     settle_serial(config, diag);
-    settle_monitor(config, diag);
+    settle_monitors(config, diag);
     settle_debugcon(config, diag);
     return diag_errors(diag) == before;
 }

@@ -120,6 +120,11 @@ static void pty_accept_input(Chardev *chardev)
     stream_accept_input(&((PtyChardev *)chardev)->stream);
 }
 
+static bool pty_is_connected(const Chardev *chardev)
+{
+    return stream_is_open(&((const PtyChardev *)chardev)->stream);
+}
+
 static const ChardevOps pty_ops = {
     .name = "pty",
     .size = sizeof(PtyChardev),
@@ -127,5 +132,6 @@ static const ChardevOps pty_ops = {
     .close = pty_close,
     .write = pty_write,
     .accept_input = pty_accept_input,
+    .is_connected = pty_is_connected,
 };
 CHARDEV_BACKEND(pty_ops);

@@ -318,6 +318,11 @@ static void socket_accept_input(Chardev *chardev)
     stream_accept_input(&((SocketChardev *)chardev)->stream);
 }
 
+static bool socket_is_connected(const Chardev *chardev)
+{
+    return stream_is_open(&((const SocketChardev *)chardev)->stream);
+}
+
 static const ChardevOps socket_ops = {
     .name = "socket",
     .size = sizeof(SocketChardev),
@@ -325,5 +330,6 @@ static const ChardevOps socket_ops = {
     .close = socket_close,
     .write = socket_write,
     .accept_input = socket_accept_input,
+    .is_connected = socket_is_connected,
 };
 CHARDEV_BACKEND(socket_ops);

@@ -61,6 +61,8 @@ enum {
 
 MemorySpace *memory_space_new(void);
 void memory_space_free(MemorySpace *space);
+/* Appends a line for each range of addresses. Machine lock held. */
+void memory_describe(const MemorySpace *space, GString *out);
 
 /*
  * Where mappings overlap, the one with the higher @priority is seen, separately for reads (mappings
@@ -158,6 +160,8 @@ void port_space_free(PortSpace *space);
 PortMapping *port_map(PortSpace *space, uint16_t port, unsigned count, const MemoryOps *ops,
                       void *opaque, const char *name, GError **error);
 void port_unmap(PortMapping *mapping);
+/* Appends a line for each range of ports. Machine lock held. */
+void port_space_describe(const PortSpace *space, GString *out);
 /* @size is 1, 2 or 4. Unassigned ports read as all ones. Takes the machine lock if missing. */
 uint32_t port_read(PortSpace *space, uint16_t port, unsigned size);
 void port_write(PortSpace *space, uint16_t port, uint32_t value, unsigned size);

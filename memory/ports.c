@@ -135,3 +135,18 @@ void port_write(PortSpace *space, uint16_t port, uint32_t value, unsigned size)
     }
     machine_lock_leave(taken);
 }
+
+void port_space_describe(const PortSpace *space, GString *out)
+{
+    const PortMapping *before = NULL;
+
+    g_string_append(out, "I/O ports:\n");
+    for (unsigned port = 0; port < PORT_COUNT; port++) {
+        const PortMapping *mapping = space->table[port];
+        if (mapping && mapping != before) {
+            g_string_append_printf(out, "  %04x-%04x %s\n", mapping->first, mapping->end - 1,
+                                   mapping->region.name);
+        }
+        before = mapping;
+    }
+}

@@ -25,9 +25,10 @@ Machine *machine_new(const Config *config)
     machine->priv = g_new0(struct MachinePrivate, 1);
     machine->priv->ready_hooks = g_array_new(FALSE, FALSE, sizeof(Hook));
     machine->priv->powerdown_hooks = g_array_new(FALSE, FALSE, sizeof(Hook));
+    machine->priv->observers = g_array_new(FALSE, FALSE, sizeof(Observer));
     machine_lines_init(machine);
     machine->config = config;
-    machine->power = POWER_PAUSED;
+    machine->power = POWER_PRELAUNCH;
     machine->memory = memory_space_new();
     machine->ports = port_space_new();
     machine->buses = g_ptr_array_new();
@@ -56,6 +57,7 @@ void machine_free(Machine *machine)
     machine_lines_free(machine);
     g_array_unref(machine->priv->ready_hooks);
     g_array_unref(machine->priv->powerdown_hooks);
+    g_array_unref(machine->priv->observers);
     g_free(machine->priv);
     g_ptr_array_unref(machine->vcpus);
     g_ptr_array_unref(machine->devices);
@@ -87,6 +89,13 @@ void machine_on_powerdown(Machine *machine, MachineHook *hook, void *opaque)
     Hook entry = { hook, opaque };
 
     g_array_append_val(machine->priv->powerdown_hooks, entry);
+}
+
+void machine_observe(Machine *machine, MachineObserver *observer, void *opaque)
+{
+    Observer entry = { observer, opaque };
+
+    g_array_append_val(machine->priv->observers, entry);
 }
 
 void machine_run_hooks(const GArray *hooks)

@@ -15,8 +15,34 @@
 typedef struct ChardevSet ChardevSet;
 typedef struct Vcpu Vcpu;
 
-typedef enum { POWER_RUNNING, POWER_PAUSED, POWER_SHUTDOWN, POWER_CRASHED } PowerState;
-typedef enum { SHUTDOWN_HOST, SHUTDOWN_GUEST, SHUTDOWN_RESET, SHUTDOWN_PANIC } ShutdownCause;
+typedef enum {
+    POWER_RUNNING,
+    POWER_PAUSED,
+    POWER_SHUTDOWN,  /* by the guest, with no_shutdown: wants a reset before it can go on */
+    POWER_CRASHED,
+    POWER_PRELAUNCH, /* has not run yet, or not since a reset in another state than running */
+} PowerState;
+
+/* Why a machine is reset or shut down. */
+typedef enum {
+    SHUTDOWN_HOST,       /* a signal */
+    SHUTDOWN_GUEST,
+    SHUTDOWN_RESET,      /* the guest resets it */
+    SHUTDOWN_PANIC,
+    SHUTDOWN_QUIT,       /* a monitor ends it */
+    SHUTDOWN_HOST_RESET, /* a monitor resets it */
+} ShutdownCause;
+
+/* What observers are told, in the main loop with the machine lock held. */
+typedef enum {
+    MACHINE_EVENT_SHUTDOWN, /* with a cause */
+    MACHINE_EVENT_RESET,    /* with a cause */
+    MACHINE_EVENT_STOP,
+    MACHINE_EVENT_RESUME,
+    MACHINE_EVENT_POWERDOWN,
+} MachineEvent;
+
+typedef void MachineObserver(void *opaque, MachineEvent event, ShutdownCause cause);
 
 /* Something that wants to run at a moment of the machine's life, in order of priority. */
 typedef void MachineHook(void *opaque);
@@ -80,10 +106,14 @@ Device *machine_find_device(Machine *machine, const char *type_name);
 /* --- Power ---------------------------------------------------------------- */
 
 void machine_request_reset(Machine *machine);                        /* any thread */
+void machine_request_host_reset(Machine *machine);                   /* the same, by a monitor */
 void machine_request_shutdown(Machine *machine, ShutdownCause cause, int status); /* any thread */
 void machine_request_powerdown(Machine *machine);                    /* presses the power button */
 void machine_pause(Machine *machine);                                /* QMP stop */
 void machine_resume(Machine *machine);
+bool machine_needs_reset(const Machine *machine); /* before machine_resume() can do anything */
+/* Calls @observer at every event until the machine is freed. */
+void machine_observe(Machine *machine, MachineObserver *observer, void *opaque);
 /* Resets devices in realize order, then the vCPUs. In the main loop, machine lock held. */
 void machine_reset(Machine *machine);
 

@@ -49,25 +49,51 @@ void machine_reset(Machine *machine)
     }
 }
 
+static void notify(const Machine *machine, MachineEvent event, ShutdownCause cause)
+{
+    const GArray *observers = machine->priv->observers;
+
+    for (unsigned i = 0; i < observers->len; i++) {
+        const Observer *observer = &g_array_index(observers, Observer, i);
+        observer->fn(observer->opaque, event, cause);
+    }
+}
+
+/* A machine that stood still stands before its start again. */
 static void reset_now(void *opaque)
 {
     Machine *machine = opaque;
 
     atomic_store(&machine->priv->reset_pending, false);
+    notify(machine, MACHINE_EVENT_RESET, machine->priv->reset_cause);
+    if (machine->power != POWER_RUNNING) {
+        machine->power = POWER_PRELAUNCH;
+    }
     machine_reset(machine);
 }
 
 /* The vCPUs stop at once: a CPU that asked for its own reset must not run on meanwhile. */
-void machine_request_reset(Machine *machine)
+static void request_reset(Machine *machine, ShutdownCause cause)
 {
     if (machine->no_reboot) {
-        machine_request_shutdown(machine, SHUTDOWN_RESET, 0);
+        machine_request_shutdown(machine, cause, 0);
         return;
     }
     if (!atomic_exchange(&machine->priv->reset_pending, true)) {
+        machine->priv->reset_cause = cause;
         raise_all(machine, VCPU_STOP);
         main_loop_defer(reset_now, machine);
     }
+}
+
+void machine_request_reset(Machine *machine)
+{
+    request_reset(machine, SHUTDOWN_RESET);
+}
+
+void machine_request_host_reset(Machine *machine)
+{
+    request_reset(machine, SHUTDOWN_HOST_RESET);
 }
 
 /* --- Shutdown ------------------------------------------------------------------- */
@@ -75,23 +101,36 @@ void machine_request_reset(Machine *machine)
 static void stop_now(void *opaque)
 {
     Machine *machine = opaque;
+    ShutdownCause cause = machine->priv->stop_cause;
 
     atomic_store(&machine->priv->stop_pending, false);
+    notify(machine, MACHINE_EVENT_SHUTDOWN, cause);
     machine_pause(machine);
-    machine->power = machine->priv->stop_state;
+    machine->power = cause == SHUTDOWN_PANIC ? POWER_CRASHED : POWER_SHUTDOWN;
+}
+
+static void quit_now(void *opaque)
+{
+    Machine *machine = opaque;
+
+    notify(machine, MACHINE_EVENT_SHUTDOWN, machine->priv->quit_cause);
+    main_loop_quit(machine->priv->quit_status);
 }
 
 void machine_request_shutdown(Machine *machine, ShutdownCause cause, int status)
 {
+    struct MachinePrivate *priv = machine->priv;
+    bool stays = machine->no_shutdown && cause != SHUTDOWN_HOST && cause != SHUTDOWN_QUIT;
+
     raise_all(machine, VCPU_STOP);
-    if (machine->no_shutdown && cause != SHUTDOWN_HOST) {
-        if (!atomic_exchange(&machine->priv->stop_pending, true)) {
-            machine->priv->stop_state = cause == SHUTDOWN_PANIC ? POWER_CRASHED : POWER_SHUTDOWN;
-            main_loop_defer(stop_now, machine);
-        }
-        return;
+    if (stays && !atomic_exchange(&priv->stop_pending, true)) {
+        priv->stop_cause = cause;
+        main_loop_defer(stop_now, machine);
+    } else if (!stays && !atomic_exchange(&priv->quit_pending, true)) {
+        priv->quit_cause = cause;
+        priv->quit_status = status;
+        main_loop_defer(quit_now, machine);
     }
-    main_loop_quit(status);
 }
 
 static void powerdown_now(void *opaque)
@@ -99,6 +138,7 @@ static void powerdown_now(void *opaque)
     Machine *machine = opaque;
 
     atomic_store(&machine->priv->powerdown_pending, false);
+    notify(machine, MACHINE_EVENT_POWERDOWN, SHUTDOWN_HOST);
     machine_run_hooks(machine->priv->powerdown_hooks);
 }
 
@@ -117,16 +157,23 @@ void machine_pause(Machine *machine)
     clock_vm_pause();
     if (machine->power == POWER_RUNNING) {
         machine->power = POWER_PAUSED;
+        notify(machine, MACHINE_EVENT_STOP, SHUTDOWN_HOST);
     }
 }
 
 void machine_resume(Machine *machine)
 {
-    if (machine->power == POWER_PAUSED) {
+    if (machine->power == POWER_PAUSED || machine->power == POWER_PRELAUNCH) {
         machine->power = POWER_RUNNING;
         clock_vm_resume();
         resume_vcpus(machine);
+        notify(machine, MACHINE_EVENT_RESUME, SHUTDOWN_HOST);
     }
+}
+
+bool machine_needs_reset(const Machine *machine)
+{
+    return machine->power == POWER_SHUTDOWN || machine->power == POWER_CRASHED;
 }
 
 static void vcpu_asks_for_reset(void *machine)

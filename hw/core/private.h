@@ -13,6 +13,11 @@ typedef struct FanOut {
     GArray *sinks; /* of IrqLine */
 } FanOut;
 
+typedef struct Observer {
+    MachineObserver *fn;
+    void *opaque;
+} Observer;
+
 typedef struct Hook {
     MachineHook *fn;
     void *opaque;
@@ -23,8 +28,10 @@ struct MachinePrivate {
     GHashTable *lines;      /* char * -> FanOut * */
     GArray *ready_hooks;    /* of Hook */
     GArray *powerdown_hooks;
-    atomic_bool reset_pending, powerdown_pending, stop_pending;
-    PowerState stop_state;  /* with stop_pending */
+    GArray *observers;      /* of Observer */
+    atomic_bool reset_pending, powerdown_pending, stop_pending, quit_pending;
+    ShutdownCause reset_cause, stop_cause, quit_cause; /* with the pending ones */
+    int quit_status;
 };
 
 void machine_lines_init(Machine *machine);
