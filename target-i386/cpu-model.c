@@ -426,6 +426,7 @@ X86CpuModel *x86_cpu_model_resolve(const Config *config, const char *default_nam
     const ConfigValue *chosen = cpu ? group_value(cpu, "base_cpudef") : NULL;
     const char *name = chosen ? chosen->value : default_name;
     const Origin *origin = cpu ? group_origin(cpu, "base_cpudef") : NULL;
+    unsigned errors = diag_errors(diag);
 
     if (!check_user_groups(config, cpu, caps, diag)) {
         return NULL;
@@ -440,7 +441,7 @@ X86CpuModel *x86_cpu_model_resolve(const Config *config, const char *default_nam
         attempt_free(attempt);
         attempt = fallback;
     }
-    if (!report(attempt, cpu, origin, caps, diag)) {
+    if (diag_errors(diag) != errors || !report(attempt, cpu, origin, caps, diag)) {
         return NULL;
     }
     X86CpuModel *model = g_steal_pointer(&attempt->model);
