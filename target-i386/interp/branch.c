@@ -85,21 +85,6 @@ INSN_FAMILY(loop)
     }
 }
 
-static uint64_t branch_target(X86CPU *cpu, const Insn *insn)
-{
-    uint64_t va;
-
-    if (insn->ea == EA_NONE) {
-        return reg_get(cpu, insn->rm, insn->opsize);
-    }
-    va = insn_linear(cpu, insn, insn->opsize, false);
-    switch (insn->opsize) {
-    case 2: return mmu_load16(cpu, va);
-    case 4: return mmu_load32(cpu, va);
-    default: return mmu_load64(cpu, va);
-    }
-}
-
 static void jmp_relative(X86CPU *cpu, const Insn *insn)
 {
     jump_relative(cpu, insn, insn_next_rip(cpu, insn) + insn->imm);
@@ -107,7 +92,7 @@ static void jmp_relative(X86CPU *cpu, const Insn *insn)
 
 static void jmp_indirect(X86CPU *cpu, const Insn *insn)
 {
-    cpu_jump_near(cpu, branch_target(cpu, insn), insn->opsize);
+    cpu_jump_near(cpu, insn_load(cpu, insn), insn->opsize);
 }
 
 INSN_FAMILY(jmp)
@@ -151,7 +136,7 @@ static void call_relative(X86CPU *cpu, const Insn *insn)
 
 static void call_indirect(X86CPU *cpu, const Insn *insn)
 {
-    call_to(cpu, insn, branch_target(cpu, insn));
+    call_to(cpu, insn, insn_load(cpu, insn));
 }
 
 INSN_FAMILY(call)

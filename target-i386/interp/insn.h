@@ -137,6 +137,12 @@ uint64_t seg_linear(X86CPU *cpu, SegReg seg, uint64_t offset, unsigned size, boo
 uint64_t insn_linear_slow(X86CPU *cpu, const Insn *insn, uint64_t offset, unsigned size,
                           bool write);
 
+/* Ordinary data accesses of 1, 2, 4 or 8 bytes. */
+uint64_t mem_load(X86CPU *cpu, uint64_t va, unsigned size);
+void mem_store(X86CPU *cpu, uint64_t va, uint64_t value, unsigned size);
+/* The operand of ModRM.rm, register or memory, of insn->opsize bytes. */
+uint64_t insn_load(X86CPU *cpu, const Insn *insn);
+
 /* The memory operand's offset, before any truncation. */
 static inline uint64_t insn_offset(X86CPU *cpu, const Insn *insn)
 {

@@ -272,16 +272,11 @@ static void push_i(X86CPU *cpu, const Insn *insn)
     stack_push(cpu, insn->imm, insn->opsize);
 }
 
-static uint64_t load_sized(X86CPU *cpu, uint64_t va, unsigned size)
-{
-    return size == 2 ? mmu_load16(cpu, va) : size == 4 ? mmu_load32(cpu, va) : mmu_load64(cpu, va);
-}
-
 static void push_m(X86CPU *cpu, const Insn *insn)
 {
     uint64_t va = insn_linear(cpu, insn, insn->opsize, false);
 
-    stack_push(cpu, load_sized(cpu, va, insn->opsize), insn->opsize);
+    stack_push(cpu, mem_load(cpu, va, insn->opsize), insn->opsize);
 }
 
 INSN_FAMILY(push)
@@ -323,11 +318,7 @@ static void pop_m(X86CPU *cpu, const Insn *insn)
     } else {
         va = insn_linear(cpu, insn, insn->opsize, true);
     }
-    switch (insn->opsize) {
-    case 2: mmu_store16(cpu, va, value); break;
-    case 4: mmu_store32(cpu, va, value); break;
-    default: mmu_store64(cpu, va, value); break;
-    }
+    mem_store(cpu, va, value, insn->opsize);
     cpu->regs[R_RSP] = after;
 }
 

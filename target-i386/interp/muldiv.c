@@ -2,27 +2,11 @@
 /* MUL, IMUL, DIV, IDIV (SDM 2). */
 #include "target-i386/interp/alu.h"
 
-static uint64_t operand_load(X86CPU *cpu, const Insn *insn)
-{
-    uint64_t va;
-
-    if (insn->ea == EA_NONE) {
-        return reg_get(cpu, insn->rm, insn->opsize);
-    }
-    va = insn_linear(cpu, insn, insn->opsize, false);
-    switch (insn->opsize) {
-    case 1: return mmu_load8(cpu, va);
-    case 2: return mmu_load16(cpu, va);
-    case 4: return mmu_load32(cpu, va);
-    default: return mmu_load64(cpu, va);
-    }
-}
-
 /* One-operand forms: the accumulator pair takes the double-width product. */
 #define WIDE(name, insn_name)                                                                      \
     static void name##_8(X86CPU *cpu, const Insn *insn)                                            \
     {                                                                                              \
-        uint8_t b = operand_load(cpu, insn);                                                       \
+        uint8_t b = insn_load(cpu, insn);                                                          \
         uint32_t ax = reg_get8(cpu, R_RAX * 8), flags;                                             \
         __asm__(insn_name "b %2\n\tmovzwl %%ax, %1\n\t" HOST_FLAGS                                 \
                 : "+a"(ax), "=&r"(flags)                                                           \
@@ -33,7 +17,7 @@ static uint64_t operand_load(X86CPU *cpu, const Insn *insn)
     }                                                                                              \
     static void name##_16(X86CPU *cpu, const Insn *insn)                                           \
     {                                                                                              \
-        uint16_t b = operand_load(cpu, insn), low, high = 0;                                       \
+        uint16_t b = insn_load(cpu, insn), low, high = 0;                                          \
         uint32_t ax = reg_get16(cpu, R_RAX * 8);                                                   \
         __asm__(insn_name "w %3\n\tmovw %%ax, %1\n\t" HOST_FLAGS                                   \
                 : "+a"(ax), "=&r"(low), "+d"(high)                                                 \
@@ -45,7 +29,7 @@ static uint64_t operand_load(X86CPU *cpu, const Insn *insn)
     }                                                                                              \
     static void name##_32(X86CPU *cpu, const Insn *insn)                                           \
     {                                                                                              \
-        uint32_t b = operand_load(cpu, insn), low, high = 0;                                       \
+        uint32_t b = insn_load(cpu, insn), low, high = 0;                                          \
         uint32_t ax = reg_get32(cpu, R_RAX * 8);                                                   \
         __asm__(insn_name "l %3\n\tmovl %%eax, %1\n\t" HOST_FLAGS                                  \
                 : "+a"(ax), "=&r"(low), "+d"(high)                                                 \
@@ -57,7 +41,7 @@ static uint64_t operand_load(X86CPU *cpu, const Insn *insn)
     }                                                                                              \
     static void name##_64(X86CPU *cpu, const Insn *insn)                                           \
     {                                                                                              \
-        uint64_t b = operand_load(cpu, insn), low, high = 0, ax = cpu->regs[R_RAX];                \
+        uint64_t b = insn_load(cpu, insn), low, high = 0, ax = cpu->regs[R_RAX];                   \
         __asm__(insn_name "q %3\n\tmovq %%rax, %1\n\t" HOST_FLAGS                                  \
                 : "+a"(ax), "=&r"(low), "+d"(high)                                                 \
                 : "r"(b)                                                                           \
@@ -85,13 +69,13 @@ WIDE(imul, "imul")
     }                                                                                              \
     static void imul2_##bits(X86CPU *cpu, const Insn *insn)                                        \
     {                                                                                              \
-        uint##bits##_t b = operand_load(cpu, insn);                                                \
+        uint##bits##_t b = insn_load(cpu, insn);                                                   \
         reg_set##bits(cpu, insn->reg,                                                              \
                       imul_product##bits(reg_get##bits(cpu, insn->reg), b, &cpu->cc));             \
     }                                                                                              \
     static void imul3_##bits(X86CPU *cpu, const Insn *insn)                                        \
     {                                                                                              \
-        uint##bits##_t a = operand_load(cpu, insn);                                                \
+        uint##bits##_t a = insn_load(cpu, insn);                                                   \
         reg_set##bits(cpu, insn->reg, imul_product##bits(a, insn->imm, &cpu->cc));                 \
     }
 
@@ -126,7 +110,7 @@ INSN_FAMILY(multiply)
 static void div_narrow(X86CPU *cpu, const Insn *insn)
 {
     unsigned bits = insn->opsize * 8;
-    uint64_t divisor = operand_load(cpu, insn), dividend, quotient;
+    uint64_t divisor = insn_load(cpu, insn), dividend, quotient;
 
     dividend = bits == 8 ? reg_get16(cpu, R_RAX * 8)
                          : reg_get(cpu, R_RDX * 8, insn->opsize) << bits |
@@ -144,7 +128,7 @@ static void div_narrow(X86CPU *cpu, const Insn *insn)
 
 static void div_64(X86CPU *cpu, const Insn *insn)
 {
-    uint64_t divisor = operand_load(cpu, insn);
+    uint64_t divisor = insn_load(cpu, insn);
 
     if (cpu->regs[R_RDX] >= divisor) {
         cpu_raise(cpu, EXC_DE);
@@ -160,7 +144,7 @@ static int64_t sign_extend(uint64_t value, unsigned bits)
 static void idiv_narrow(X86CPU *cpu, const Insn *insn)
 {
     unsigned bits = insn->opsize * 8;
-    int64_t divisor = sign_extend(operand_load(cpu, insn), bits), dividend, quotient, rest;
+    int64_t divisor = sign_extend(insn_load(cpu, insn), bits), dividend, quotient, rest;
 
     dividend = bits == 8 ? (int16_t)reg_get16(cpu, R_RAX * 8)
                          : sign_extend(reg_get(cpu, R_RDX * 8, insn->opsize) << bits |
@@ -183,7 +167,7 @@ static void idiv_narrow(X86CPU *cpu, const Insn *insn)
 
 static void idiv_64(X86CPU *cpu, const Insn *insn)
 {
-    int64_t divisor = operand_load(cpu, insn);
+    int64_t divisor = insn_load(cpu, insn);
     __int128 dividend = (__int128)cpu->regs[R_RDX] << 64 | cpu->regs[R_RAX];
     __int128 limit = (__int128)1 << 64;
     __int128 quotient;

@@ -22,6 +22,34 @@ void reg_set(X86CPU *cpu, uint16_t offset, uint64_t value, unsigned size)
     }
 }
 
+uint64_t mem_load(X86CPU *cpu, uint64_t va, unsigned size)
+{
+    switch (size) {
+    case 1: return mmu_load8(cpu, va);
+    case 2: return mmu_load16(cpu, va);
+    case 4: return mmu_load32(cpu, va);
+    default: return mmu_load64(cpu, va);
+    }
+}
+
+void mem_store(X86CPU *cpu, uint64_t va, uint64_t value, unsigned size)
+{
+    switch (size) {
+    case 1: mmu_store8(cpu, va, value); break;
+    case 2: mmu_store16(cpu, va, value); break;
+    case 4: mmu_store32(cpu, va, value); break;
+    default: mmu_store64(cpu, va, value); break;
+    }
+}
+
+uint64_t insn_load(X86CPU *cpu, const Insn *insn)
+{
+    if (insn->ea == EA_NONE) {
+        return reg_get(cpu, insn->rm, insn->opsize);
+    }
+    return mem_load(cpu, insn_linear(cpu, insn, insn->opsize, false), insn->opsize);
+}
+
 static G_NORETURN void raise_segment(X86CPU *cpu, SegReg seg)
 {
     cpu_raise_error(cpu, seg == SEG_SS ? EXC_SS : EXC_GP, 0);

@@ -51,26 +51,6 @@ static uint64_t destination_address(const StringOp *op, bool write)
     return string_address(op, R_RDI, SEG_ES, write);
 }
 
-static uint64_t load_element(const StringOp *op, uint64_t va)
-{
-    switch (op->size) {
-    case 1: return mmu_load8(op->cpu, va);
-    case 2: return mmu_load16(op->cpu, va);
-    case 4: return mmu_load32(op->cpu, va);
-    default: return mmu_load64(op->cpu, va);
-    }
-}
-
-static void store_element(const StringOp *op, uint64_t va, uint64_t value)
-{
-    switch (op->size) {
-    case 1: mmu_store8(op->cpu, va, value); break;
-    case 2: mmu_store16(op->cpu, va, value); break;
-    case 4: mmu_store32(op->cpu, va, value); break;
-    default: mmu_store64(op->cpu, va, value); break;
-    }
-}
-
 static void advance_register(const StringOp *op, unsigned reg, uint64_t elements)
 {
     uint64_t value = op->cpu->regs[reg] + op->step * (int64_t)elements;
@@ -82,22 +62,22 @@ static void advance_register(const StringOp *op, unsigned reg, uint64_t elements
 
 static void movs_one(const StringOp *op)
 {
-    uint64_t value = load_element(op, source_address(op));
+    uint64_t value = mem_load(op->cpu, source_address(op), op->size);
 
-    store_element(op, destination_address(op, true), value);
+    mem_store(op->cpu, destination_address(op, true), value, op->size);
     advance_register(op, R_RSI, 1);
     advance_register(op, R_RDI, 1);
 }
 
 static void stos_one(const StringOp *op)
 {
-    store_element(op, destination_address(op, true), op->cpu->regs[R_RAX]);
+    mem_store(op->cpu, destination_address(op, true), op->cpu->regs[R_RAX], op->size);
     advance_register(op, R_RDI, 1);
 }
 
 static void lods_one(const StringOp *op)
 {
-    reg_set(op->cpu, R_RAX * 8, load_element(op, source_address(op)), op->size);
+    reg_set(op->cpu, R_RAX * 8, mem_load(op->cpu, source_address(op), op->size), op->size);
     advance_register(op, R_RSI, 1);
 }
 
@@ -113,7 +93,7 @@ static void compare(const StringOp *op, uint64_t a, uint64_t b)
 
 static void scas_one(const StringOp *op)
 {
-    uint64_t value = load_element(op, destination_address(op, false));
+    uint64_t value = mem_load(op->cpu, destination_address(op, false), op->size);
 
     compare(op, op->cpu->regs[R_RAX], value);
     advance_register(op, R_RDI, 1);
@@ -121,8 +101,8 @@ static void scas_one(const StringOp *op)
 
 static void cmps_one(const StringOp *op)
 {
-    uint64_t a = load_element(op, source_address(op));
-    uint64_t b = load_element(op, destination_address(op, false));
+    uint64_t a = mem_load(op->cpu, source_address(op), op->size);
+    uint64_t b = mem_load(op->cpu, destination_address(op, false), op->size);
 
     compare(op, a, b);
     advance_register(op, R_RSI, 1);
