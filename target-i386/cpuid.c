@@ -322,8 +322,9 @@ static void add_widths(Builder *b)
     uint32_t ecx = b->table->amd
                    ? MIN(threads, 255) | x86_topology_package_shift(b->topology) << 12 : 0;
 
-    add(b, 0x80000008, 0, m->phys_bits | m->virt_bits << 8, word(b, FEATURE_WORD_80000008_EBX),
-        ecx, 0);
+    /* Only what has long mode says how many bits linear addresses have (APM 3 E.4.8). */
+    add(b, 0x80000008, 0, m->phys_bits | (has(b, X86_FEATURE_LM) ? m->virt_bits << 8 : 0),
+        word(b, FEATURE_WORD_80000008_EBX), ecx, 0);
 }
 
 static void add_extended(Builder *b)
@@ -386,6 +387,30 @@ static void apply_patches(Builder *b)
     }
 }
 
+static bool in_range(const X86CpuidTable *table, uint32_t leaf)
+{
+    switch (leaf >> 28) {
+    case 0x4:
+        return leaf <= table->hypervisor_level;
+    case 0x8:
+        return leaf <= table->xlevel;
+    case 0xc:
+        return leaf <= table->via_level;
+    default:
+        return leaf <= table->level;
+    }
+}
+
+/* Leaves above the highest, which an engine that is handed the whole table would answer. */
+static void drop_unreachable(X86CpuidTable *table)
+{
+    for (unsigned i = table->leaves->len; i--;) {
+        if (!in_range(table, g_array_index(table->leaves, Leaf, i).leaf)) {
+            g_array_remove_index(table->leaves, i);
+        }
+    }
+}
+
 static bool is_amd(const char *vendor)
 {
     return !strcmp(vendor, "AuthenticAMD") || !strcmp(vendor, "HygonGenuine");
@@ -410,6 +435,7 @@ X86CpuidTable *x86_cpuid_table_new(const X86CpuModel *model, const X86Topology *
     add_hypervisor(&b);
     add_extended(&b);
     apply_patches(&b);
+    drop_unreachable(table);
     return table;
 }
 
@@ -422,20 +448,6 @@ void x86_cpuid_table_free(X86CpuidTable *table)
 }
 
 /* --- answering ------------------------------------------------------------------------ */
-
-static bool in_range(const X86CpuidTable *table, uint32_t leaf)
-{
-    switch (leaf >> 28) {
-    case 0x4:
-        return leaf <= table->hypervisor_level;
-    case 0x8:
-        return leaf <= table->xlevel;
-    case 0xc:
-        return leaf <= table->via_level;
-    default:
-        return leaf <= table->level;
-    }
-}
 
 /* Leaves whose answer depends on ECX (SDM 2A table 3-8; APM 3 E.3, E.4); others ignore it. */
 static bool has_subleaves(uint32_t leaf)

@@ -31,6 +31,8 @@ def seen_by_guest(*arguments):
             "-bios", os.environ["CPUID_IMAGE"], "-chardev", f"file,id=report,path={report}",
             "-device", "isa-debugcon,iobase=0xe9,chardev=report", "-device",
             "isa-debug-exit,iobase=0xf4,iosize=0x4", "-no-reboot", *arguments)
+        # The status of a run that failed is the same.
+        check("error:" not in result.stderr, result.stderr)
         equal(result.status, PASSED, f"status; it printed {result.text}")
         with open(report, encoding="ascii") as file:
             return LEAF.findall(file.read())
@@ -57,12 +59,35 @@ def test_dump_of_templates():
     compare_with_guest("Nehalem,cpuid_5_0_ebx=0x1234,level=0x15,cpuid_15_eax=0x2")
 
 
+def registers(lines):
+    """{(leaf, subleaf): [eax, ebx, ecx, edx]} of CPUID lines."""
+    numbers = (tuple(int(word, 16) for word in re.findall("0x([0-9a-f]+)", line))
+               for line in lines)
+    return {words[:2]: list(words[2:]) for words in numbers}
+
+
+def forget_kernels_own(leaves):
+    """Takes out what a KVM answers that goes by its host whatever KVM_SET_CPUID2 said: the features
+    in leaves 1 and 7 and the layout in DH."""
+    leaves[1, 0][2:] = [0, 0]
+    return {place: words for place, words in leaves.items() if place[0] not in (7, 0xd)}
+
+
 def test_dump_is_what_a_guest_sees_on_kvm():
-    """But for what the kernel itself answers: nothing is known so far."""
-    if run_program("-nodefconfig", "-accel", "kvm", "-check").status:
+    """One known KVM, a software one, gives guests features that it says it does not support. QEMU
+    7.2's guests see the same there."""
+    kvm = ["-accel", "kvm"]
+    if run_program("-nodefconfig", *kvm, "-check").status:
         raise vmtest.Skip("no KVM here")
+    most = registers(LEAF.findall(show("-cpu", "max,dump", *kvm)))
     for model in MODELS:
-        compare_with_guest(model, "-accel", "kvm")
+        dumped = registers(LEAF.findall(show("-cpu", f"{model},dump", *kvm)))
+        seen = registers(seen_by_guest("-cpu", model, *kvm))
+        if seen[1, 0][2] & ~most[1, 0][2]:
+            print(f"# {model}: the kernel offers what it does not support: "
+                  f"{seen[1, 0][2] & ~most[1, 0][2]:#x} in leaf 1")
+            seen, dumped = forget_kernels_own(seen), forget_kernels_own(dumped)
+        equal(seen, dumped, f"CPUID of {model} in the guest")
 
 
 def test_baseline_runs_on_both():
