@@ -265,3 +265,12 @@ void hmp_execute(Monitors *monitors, const char *line, GString *out)
         command->run(monitors, args, out);
     }
 }
+
+Jv *qmp_human_monitor_command(Monitors *monitors, const Jv *args, GError **error)
+{
+    g_autoptr(GString) out = g_string_new(NULL);
+
+    hmp_execute(monitors, jv_member_string(args, "command-line"), out);
+    g_string_replace(out, "\n", "\r\n", 0); /* as it would be on a terminal */
+    return jv_string(out->str);
+}

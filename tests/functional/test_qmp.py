@@ -163,6 +163,7 @@ ARGUMENTS = {
                             {"typename": "VGA"}],
     "device-list-properties": [{"typename": "VGA"}, {"typename": "isa-serial"}],
     "query-config": [{}, {"group": "machine"}],
+    "human-monitor-command": [{"command-line": "info status"}],
     "query-command-line-options": [{}, {"option": "smp-opts"}],
     "query-cpu-model-expansion": [{"type": "static", "model": {"name": "max"}},
                                   {"type": "full", "model": {**NEHALEM, "props": {"aes": True}}}],
@@ -222,7 +223,8 @@ def test_wrong_arguments():
         error = client.error("query-cpu-model-expansion", {"type": "all", "model": NEHALEM})
         equal(error["desc"], "Parameter 'type' does not accept value 'all'")
         equal(client.error("no-such-command"),
-              {"class": "CommandNotFound", "desc": "The command no-such-command has not been found"})
+              {"class": "CommandNotFound",
+               "desc": "The command no-such-command has not been found"})
         equal(client.error("device-list-properties", {"typename": "nothing"})["class"],
               "DeviceNotFound")
 
@@ -344,6 +346,7 @@ def test_machine_queries():
         equal(client.command("query-name"), {"name": "vm1"})
         equal(client.command("query-uuid"), {"UUID": uuid})
         equal(client.command("query-target"), {"arch": "x86_64"})
+        equal(client.command("human-monitor-command", {"command-line": "info name"}), "vm1\r\n")
         equal(client.command("query-kvm")["enabled"], False)
         cpus = client.command("query-cpus-fast")
         equal([(cpu["props"]["socket-id"], cpu["props"]["core-id"]) for cpu in cpus],
