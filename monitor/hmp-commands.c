@@ -233,8 +233,8 @@ static const HmpCommand *find_command(const char *name)
 static void run_qmp(Monitors *monitors, const char *name, GString *out)
 {
     GError *error = NULL;
-    g_autoptr(Jv) result = qmp_execute(monitors, qmp_command_find(name), NULL, &error);
 
+    jv_free(qmp_execute(monitors, qmp_command_find(name), NULL, &error));
     if (error) {
         g_string_append_printf(out, "Error: %s\n", error->message);
         g_error_free(error);
