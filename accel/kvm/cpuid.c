@@ -182,6 +182,19 @@ static void use_host_layout(const KvmXsaveLayout *layout, X86CpuidLeaf *leaf)
     }
 }
 
+/*
+ * The kernel refuses linear address widths other than those of long mode (0 says nothing); no guest
+ * that has another reads them.
+ */
+static void use_known_widths(X86CpuidLeaf *leaf)
+{
+    uint32_t width = leaf->regs[CPUID_EAX] >> 8 & 0xff;
+
+    if (leaf->leaf == 0x80000008 && width != 48 && width != 57) {
+        leaf->regs[CPUID_EAX] &= ~0xff00u;
+    }
+}
+
 bool kvm_set_cpuid(KvmVcpu *v, GError **error)
 {
     g_autofree struct kvm_cpuid2 *cpuid = cpuid_buffer(CPUID_ENTRIES_MAX);
@@ -191,6 +204,7 @@ bool kvm_set_cpuid(KvmVcpu *v, GError **error)
     for (; count < CPUID_ENTRIES_MAX && x86_cpuid_table_entry(v->cpu->cpuid, count, &leaf);
          count++) {
         use_host_layout(&v->machine->xsave, &leaf);
+        use_known_widths(&leaf);
         cpuid->entries[count] = (struct kvm_cpuid_entry2){
             .function = leaf.leaf, .index = leaf.subleaf,
             .flags = leaf.indexed ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,

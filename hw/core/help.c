@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* -device help and -machine help, from the same descriptors that make devices. */
+/* -device, -machine and -accel help, from the same descriptors that make devices and vCPUs. */
 #include <string.h>
 
+#include "accel/accel.h"
 #include "hw/core/plan.h"
+
+REGISTRY_DECLARE(accel_types, AccelOps);
 
 static gint compare_by_category(gconstpointer a, gconstpointer b)
 {
@@ -84,6 +87,24 @@ char *machine_help(const Config *config, const char *topic)
             g_string_append_printf(text, " (alias %s)", alias);
         }
         g_string_append_printf(text, " [%s]\n", origin_describe(type->origin));
+    }
+    return g_string_free(text, FALSE);
+}
+
+char *accel_help(const Config *config, const char *topic)
+{
+    GString *text = g_string_new("Accelerators supported in this binary:\n");
+
+    for (REGISTRY_FOREACH(accel_types, AccelOps, p)) {
+        g_string_append_printf(text, "%s\n", (*p)->name);
+    }
+    g_string_append_c(text, '\n');
+    for (REGISTRY_FOREACH(accel_types, AccelOps, p)) {
+        g_autoptr(GError) error = NULL;
+        bool works = (*p)->available(config, &error);
+        g_string_append_printf(text, "%s is %s; %s%s\n", (*p)->name, (*p)->desc,
+                               works ? "it works here" : "it does not work here: ",
+                               works ? "" : error->message);
     }
     return g_string_free(text, FALSE);
 }

@@ -6,6 +6,11 @@
 
 /* ---- [machine] and [machine-type] ---- */
 
+static const char *const irqchip_places[] = {"on", "off", "split", NULL};
+#define IRQCHIP_KEY                                                                                \
+    {.name = "kernel-irqchip", .type = OPT_ENUM, .choices = irqchip_places, .synonym =             \
+     "kernel_irqchip", .help = "interrupt controllers in the kernel (kvm)", .def = "off"}
+
 static const OptKey machine_keys[] = {
     {.name = "type", .type = OPT_STRING, .help = "machine type, or the path of a machine file",
      .def = "pc"},
@@ -13,6 +18,7 @@ static const OptKey machine_keys[] = {
      .def = "tcg"},
     {.name = "dumpdtb", .type = OPT_STRING,
      .help = "write the machine as a device tree to this file and stop"},
+    IRQCHIP_KEY,
     {0},
 };
 static const char *const machine_aliases[] = {"M", NULL};
@@ -59,6 +65,7 @@ OPTION_SCHEMA(machine_type_group);
 
 static const OptKey accel_keys[] = {
     {.name = "accel", .type = OPT_STRING, .help = "name of the accelerator", .def = "tcg"},
+    IRQCHIP_KEY,
     {0},
 };
 static const OptSchema accel_option = {
@@ -67,6 +74,7 @@ static const OptSchema accel_option = {
     .implied_key = "accel",
     .flags = OPT_OPEN_KEYS,
     .keys = accel_keys,
+    .list_help = accel_help,
     .arg_help = "[accel=]NAME[,prop=value…]",
     .help = "accelerator; several are tried in order",
     .section = OPT_SECTION_MACHINE,
@@ -74,6 +82,9 @@ static const OptSchema accel_option = {
     .example = "tcg",
 };
 OPTION_SCHEMA(accel_option);
+
+SYSTEM_OPTION(enable_kvm_option, "enable-kvm", OPT_BOOL, "the same as -accel kvm",
+              .flags = OPT_MERGE | OPT_FLAG, .section = OPT_SECTION_MACHINE);
 
 /* ---- [memory], [smp-opts] ---- */
 

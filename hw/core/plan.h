@@ -68,5 +68,7 @@ bool machine_build(Machine *machine, const MachinePlan *plan, Diag *diag);
 /* Answers for "-device help", "-device NAME,help" and "-machine help"; g_free(). */
 char *device_help(const Config *config, const char *topic);
 char *machine_help(const Config *config, const char *topic);
+/* Text of -accel help: the accelerators, and which of them work on this host; g_free(). */
+char *accel_help(const Config *config, const char *topic);
 
 #endif
