@@ -13,7 +13,8 @@ IMAGE_DIR = os.environ.get("IMAGE_DIR", f"{vmtest.ROOT}/build/tests/guest")
 NO_DEVICE = {"TESSERA_KVM_DEVICE": "/nowhere/kvm"}
 # Checks that fail in KVM's part of the work, where no exit lets us stand in. A20 is never masked
 # by KVM. The others are of software emulations of KVM in a VM without nested virtualization: INT n
-# at CPL 3 is #UD, stores that cross into a page that faults are not undone, FXSAVE takes any address.
+# at CPL 3 is #UD, stores that cross into a page that faults are not undone, FXSAVE takes any
+# address.
 KNOWN = {
     "real": {"real-a20-off"},
     "paging64": {"user-write", "cross-write-nothing", "cross-write-ro-nothing", "smep-user",
@@ -30,11 +31,12 @@ def need_kvm():
 
 
 def test_missing_device():
-    """Without /dev/kvm: an error that says what to look at; with a second accelerator, a warning."""
+    """Without /dev/kvm: an error that says what to look at; with a second name, a warning."""
     vmtest.skip_on_qemu("other words")
     refused = run_program("-check", "-accel", "kvm", environment=NO_DEVICE)
     equal(refused.status, 1, "status")
-    contains(refused.stderr, "error: accelerator 'kvm' does not work here", "/nowhere/kvm", "no such device", "tcg")
+    contains(refused.stderr, "error: accelerator 'kvm' does not work here", "/nowhere/kvm",
+             "no such device", "tcg")
     for words in (["-accel", "kvm", "-accel", "tcg"], ["-machine", "pc,accel=kvm:tcg"]):
         taken = run_program("-check", *words, environment=NO_DEVICE)
         equal(taken.status, 0, f"status of {words}")
@@ -59,7 +61,8 @@ def test_help():
 def test_irqchip():
     """What is not there is refused, not ignored; a wrong word as well."""
     vmtest.skip_on_qemu("has them in the kernel")
-    contains(run_program("-check", "-accel", "kvm,kernel-irqchip=split").stderr, "kernel-irqchip=split")
+    contains(run_program("-check", "-accel", "kvm,kernel-irqchip=split").stderr,
+             "kernel-irqchip=split")
     contains(run_program("-check", "-machine", "kernel-irqchip=maybe").stderr, "on, off, split")
 
 
