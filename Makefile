@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The commands of a day. Meson does the building; see docs/testing.md for what `check` runs.
-.PHONY: all deps build guest run check bench install clean
+.PHONY: all deps build guest run check check-kvm-boot bench install clean
 .NOTPARALLEL:
 
 STEP = @scripts/step
@@ -26,6 +26,10 @@ run: build guest
 
 check: deps
 	@scripts/check
+
+# Debian's kernel under KVM: apart from check, since it takes long where KVM itself is emulated.
+check-kvm-boot: build guest
+	@scripts/check-kvm-boot
 
 bench: build guest
 	@bench/boot

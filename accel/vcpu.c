@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The thread of a vCPU: it runs guest code without the machine lock, and parks or sleeps on a
- * condition of that lock. A running vCPU polls `pending`; an engine that cannot has a kick operation.
+ * condition of that lock. A running vCPU polls `pending`; an engine that cannot has a kick
+ * operation.
  */
 #include "accel/accel.h"
 

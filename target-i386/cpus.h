@@ -9,16 +9,17 @@
 
 /*
  * The accelerator to use: the first that works of those named by -accel, by -machine accel=a:b, or
- * "tcg". NULL after diagnostics. Names that failed before the one taken are warned of. *@verdict says
- * what runs and why what was named before does not; g_free().
+ * "tcg". NULL after diagnostics. Names that failed before the one taken are warned of. *@verdict
+ * says what runs and why what was named before does not; g_free().
  */
 const AccelOps *x86_accel_select(const Config *config, char **verdict, Diag *diag);
 
 typedef struct X86CpuSet X86CpuSet;
 
 /*
- * Creates @count CPUs of @model, run by @accel as @config wants it, on @memory and @ports and appends them to @vcpus, not yet reset and
- * without threads. The model must outlive the set. NULL and @error if one cannot be had.
+ * Creates @count CPUs of @model, run by @accel as @config wants it, on @memory and @ports and
+ * appends them to @vcpus, not yet reset and without threads. The model must outlive the set. NULL
+ * and @error if one cannot be had.
  */
 X86CpuSet *x86_cpus_new(const X86CpuModel *model, const X86Topology *topology,
                         const AccelOps *accel, const Config *config, MemorySpace *memory,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The accelerator "kvm": what its files share. One KvmMachine a machine, one KvmVcpu a CPU. While a
- * CPU runs, its state lives in the kernel; kvm_take_state() and kvm_give_state() move it. The API is
- * that of linux/kvm.h and the kernel's Documentation/virt/kvm/api.rst.
+ * CPU runs, its state lives in the kernel; kvm_take_state() and kvm_give_state() move it. The API
+ * is that of linux/kvm.h and the kernel's Documentation/virt/kvm/api.rst.
  */
 #ifndef ACCEL_KVM_KVM_H
 #define ACCEL_KVM_KVM_H

@@ -152,7 +152,8 @@ bool interp_step(X86CPU *cpu)
 }
 
 /*
- * The place to land of whatever runs outside the run loop; a delivery that raises lands there again.
+ * The place to land of whatever runs outside the run loop; a delivery that raises lands there
+ * again.
  */
 #define LAND(cpu)                                                                                  \
     switch (sigsetjmp((cpu)->run_jump, 0)) {                                                       \
