@@ -314,6 +314,25 @@ static void test_templates(void)
     g_assert_cmphex(rig->cpu.msr_arch_capabilities, ==, 0x20);
 }
 
+/* What a guest reads of MSRs that only the model knows, and of those that it may not write. */
+static void test_msr_templates(void)
+{
+    g_autoptr(Rig) rig = rig_new("Nehalem,msr_ce=0x80000000,ucode-rev=0x7700000000,"
+                                 "msr_fe=1xxxxxxxxxxxx,msr_174=0x5", &one_cpu, 0);
+    uint64_t value;
+
+    g_assert_true(cpu_msr_read(&rig->cpu, 0xce, &value));
+    g_assert_cmphex(value, ==, 0x80000000);
+    g_assert_true(cpu_msr_read(&rig->cpu, 0x8b, &value));
+    g_assert_cmphex(value, ==, 0x7700000000);
+    g_assert_true(cpu_msr_read(&rig->cpu, 0xfe, &value));
+    g_assert_cmphex(value, ==, 0x1508);
+    g_assert_true(cpu_msr_read(&rig->cpu, 0x174, &value));
+    g_assert_cmphex(value, ==, 0);
+    g_assert_false(cpu_msr_read(&rig->cpu, 0xcd, &value));
+    g_assert_false(cpu_msr_write(&rig->cpu, 0xce, 0));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -331,5 +350,6 @@ int main(int argc, char **argv)
     g_test_add_func("/cpuid/old-cpus", test_old_cpus);
     g_test_add_func("/cpuid/dynamic", test_dynamic);
     g_test_add_func("/cpuid/templates", test_templates);
+    g_test_add_func("/cpuid/msr-templates", test_msr_templates);
     return g_test_run();
 }
