@@ -217,7 +217,7 @@ static void read_leaf(X86CpuModel *model, const Line *line)
         model->level_func7 = line->subleaf ? model->level_func7 : MIN(regs[CPUID_EAX], 2);
         break;
     case 0x80000000:
-        model->xlevel = regs[CPUID_EAX] & 0x800000ff;
+        model->xlevel = regs[CPUID_EAX] >> 31 ? regs[CPUID_EAX] & 0x800000ff : 0;
         break;
     case 0x80000002:
     case 0x80000003:

@@ -90,7 +90,10 @@ char *x86_cpu_map_xml(const Config *config, const X86CpuCaps *caps, Diag *diag)
                                vendors[i].text);
     }
     for (const X86FeatureInfo *info = x86_features; info->name; info++) {
-        print_feature(xml, info);
+        uint32_t leaf = x86_feature_words[info->feature >> 5].leaf;
+        if (leaf != 0x40000003 && leaf != 0x40000004) { /* to libvirt these are no CPU features */
+            print_feature(xml, info);
+        }
     }
     for (unsigned i = 0; names->pdata[i]; i++) {
         if (!x86_model_find_group(config, names->pdata[i], NULL)) {

@@ -17,6 +17,7 @@ static const struct {
     {"level", offsetof(X86CpuModel, level)},
     {"level-func7", offsetof(X86CpuModel, level_func7)},
     {"xlevel", offsetof(X86CpuModel, xlevel)},
+    {"hv-spinlocks", offsetof(X86CpuModel, hv_spinlocks)},
     {"phys_bits", offsetof(X86CpuModel, phys_bits)},
     {"virt_bits", offsetof(X86CpuModel, virt_bits)},
     {"l1d_ways", offsetof(X86CpuModel, caches[CACHE_L1D].ways)},
@@ -64,19 +65,28 @@ static bool check_caches(const X86CpuModel *model, const ConfigGroup *group, Dia
     return good;
 }
 
-static bool apply_texts(X86CpuModel *model, const ConfigGroup *group, Diag *diag)
+/* One of the two vendors: 12 characters. */
+static bool apply_vendor(char *field, const ConfigGroup *group, const char *key, Diag *diag)
 {
-    const char *vendor = group_get(group, "vendor");
-    const char *model_id = group_get(group, "model_id");
-    bool good = true;
+    const char *vendor = group_get(group, key);
 
     if (vendor && strlen(vendor) != 12) {
-        diag_error(diag, group_origin(group, "vendor"),
+        diag_error(diag, group_origin(group, key),
                    "a vendor has 12 characters (\"GenuineIntel\"), not %zu", strlen(vendor));
-        good = false;
-    } else if (vendor) {
-        g_strlcpy(model->vendor, vendor, sizeof(model->vendor));
+        return false;
     }
+    if (vendor) {
+        g_strlcpy(field, vendor, 13);
+    }
+    return true;
+}
+
+static bool apply_texts(X86CpuModel *model, const ConfigGroup *group, Diag *diag)
+{
+    const char *model_id = group_get(group, "model_id");
+    bool good = apply_vendor(model->vendor, group, "vendor", diag);
+
+    good &= apply_vendor(model->hv_vendor, group, "hv-vendor-id", diag);
     if (model_id && strlen(model_id) >= sizeof(model->model_id)) {
         diag_error(diag, group_origin(group, "model_id"),
                    "model_id has at most %zu characters, not %zu", sizeof(model->model_id) - 1,

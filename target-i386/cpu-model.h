@@ -51,6 +51,8 @@ typedef struct X86CpuModel {
     GArray *patches;            /* of X86ModelPatch */
     char signature[13];         /* of the hypervisor leaves, "" for none */
     char *fallback;             /* names of models to use instead, a list, or NULL */
+    char hv_vendor[13];         /* of the Hyper-V leaves, "" for Microsoft's */
+    uint64_t hv_spinlocks;      /* tries before a guest tells of a busy lock; 0 is never */
     uint64_t tsc_hz;            /* of the time stamp counter; 0: the accelerator's choice */
 } X86CpuModel;
 

@@ -2,6 +2,8 @@
 /* What -cpu shows instead of running a machine. The keys are in options.c. */
 #include "target-i386/cpu-tools.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "target-i386/cpu-compare.h"
@@ -33,16 +35,23 @@ bool x86_cpu_tools_wanted(const Config *config)
 
 static X86CpuModel *read_file(const char *path, GError **error)
 {
-    g_autofree char *text = NULL;
-    gsize length;
+    g_autofree char *text = g_malloc(MAX_FILE_SIZE + 1);
+    FILE *file = fopen(path, "r");
 
-    if (!g_file_get_contents(path, &text, &length, error)) {
+    if (!file) {
+        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno), "%s: %s", path,
+                    g_strerror(errno));
         return NULL;
     }
-    if (length > MAX_FILE_SIZE) {
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%s: longer than 4 MiB", path);
+    size_t length = fread(text, 1, MAX_FILE_SIZE + 1, file);
+    bool bad = ferror(file);
+    fclose(file);
+    if (bad || length > MAX_FILE_SIZE) {
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%s: %s", path,
+                    bad ? "cannot be read" : "longer than 4 MiB");
         return NULL;
     }
+    text[length] = '\0';
     return x86_cpu_dump_read(path, text, error);
 }
 

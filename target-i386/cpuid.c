@@ -231,18 +231,55 @@ static void add_amx(Builder *b)
     }
 }
 
-/* The signature is in EBX, ECX, EDX (Linux Documentation/virt/kvm/x86/cpuid.rst). */
+static void add_signature(Builder *b, uint32_t base, uint32_t last, const char *signature)
+{
+    b->table->hypervisor_level = MAX(b->table->hypervisor_level, last);
+    add(b, base, 0, last, text_word(signature, 0), text_word(signature, 1),
+        text_word(signature, 2));
+}
+
+/*
+ * The leaves of Hyper-V (Hypervisor Top Level Functional Specification 2.4): interface "Hv#1" of
+ * version 10.0.14393, hypercalls, the features asked for and what belongs to them, recommendations.
+ */
+static void add_hyperv(Builder *b)
+{
+    const char *vendor = b->model->hv_vendor[0] ? b->model->hv_vendor : "Microsoft Hv";
+    uint32_t access = word(b, FEATURE_WORD_HV_EAX) | 1u << 5 | 1u << 6;
+    uint32_t features = word(b, FEATURE_WORD_HV_EDX);
+    uint32_t hints = word(b, FEATURE_WORD_HV_HINTS);
+    uint64_t spins = b->model->hv_spinlocks;
+
+    access |= has(b, X86_FEATURE_HV_TIME) ? 1u << 9 : 0;         /* reference TSC page */
+    features |= has(b, X86_FEATURE_HV_FREQUENCIES) ? 1u << 8 : 0;
+    hints |= has(b, X86_FEATURE_HV_VAPIC) ? 1u << 3 : 0;
+    hints |= has(b, X86_FEATURE_HV_TLBFLUSH) || has(b, X86_FEATURE_HV_IPI) ? 1u << 11 : 0;
+    add_signature(b, 0x40000000, 0x40000006, vendor);
+    add(b, 0x40000001, 0, text_word("Hv#1", 0), 0, 0, 0);
+    add(b, 0x40000002, 0, 14393, 10u << 16, 0, 0);
+    add(b, 0x40000003, 0, access, 0, 0, features);
+    add(b, 0x40000004, 0, hints, spins ? (uint32_t)spins : UINT32_MAX, 0, 0);
+    add(b, 0x40000005, 0, MAX_APIC_ID + 1, MAX_APIC_ID + 1, 0, 0);
+}
+
+/*
+ * The signature is in EBX, ECX, EDX (Linux Documentation/virt/kvm/x86/cpuid.rst). Where Hyper-V's
+ * leaves take the first place, the accelerator's own are 100H further.
+ */
 static void add_hypervisor(Builder *b)
 {
     const char *signature = b->model->signature;
+    bool hyperv = word(b, FEATURE_WORD_HV_EAX) | word(b, FEATURE_WORD_HV_EDX)
+                  | word(b, FEATURE_WORD_HV_HINTS);
+    uint32_t base = hyperv ? 0x40000100 : 0x40000000;
 
-    if (!has(b, X86_FEATURE_HYPERVISOR) || !signature[0]) {
-        return;
+    if (hyperv) {
+        add_hyperv(b);
     }
-    b->table->hypervisor_level = 0x40000001;
-    add(b, 0x40000000, 0, 0x40000001, text_word(signature, 0), text_word(signature, 1),
-        text_word(signature, 2));
-    add(b, 0x40000001, 0, word(b, FEATURE_WORD_KVM_EAX), 0, 0, word(b, FEATURE_WORD_KVM_EDX));
+    if (has(b, X86_FEATURE_HYPERVISOR) && signature[0]) {
+        add_signature(b, base, base + 1, signature);
+        add(b, base + 1, 0, word(b, FEATURE_WORD_KVM_EAX), 0, 0, word(b, FEATURE_WORD_KVM_EDX));
+    }
 }
 
 /* Associativity of an L2 or L3 cache in 80000006H (APM 3 table E-4). */

@@ -110,9 +110,12 @@ def test_baseline_runs_on_both():
 def test_baseline_of_nonsense():
     with vmtest.scratch_directory() as scratch:
         path = write_file(scratch, "host.txt", "no CPU\n")
-        result = run_program("-nodefconfig", "-cpu", f"baseline={path},baseline=Nehelam")
+        result = run_program("-nodefconfig", "-cpu", f"baseline={path},baseline=Nehelam,"
+                             f"baseline=/dev/zero,baseline={scratch},baseline={path}.not")
     equal(result.status, 1, f"status; it printed {result.text}")
-    contains(result.stderr, "no CPUID leaves", "there is no CPU model 'Nehelam'", "did you mean")
+    contains(result.stderr, "no CPUID leaves", "/dev/zero: longer than 4 MiB",
+             f"{scratch}: cannot be read", "host.txt.not: No such file",
+             "there is no CPU model 'Nehelam'", "did you mean")
 
 
 def test_compare():

@@ -232,6 +232,33 @@ static void test_hypervisor(void)
     assert_regs(bare->cpu.cpuid, 0x40000000, 0, 0, 1, 0x100, 0);
 }
 
+/* Leaves by the Hypervisor Top Level Functional Specification, 2.4; the signature is "Hv#1". */
+static void test_hyperv(void)
+{
+    g_autoptr(Fixture) f = fixture_new(NULL, "Nehalem,hv-relaxed,hv_vapic,hv-time,hv-vpindex,"
+                                             "hv-tlbflush,hv-crash,hv-spinlocks=0x1fff");
+    memset(f->caps.supported, 0xff, sizeof(f->caps.supported));
+    g_autoptr(X86CpuModel) model = fixture_resolve(f);
+    g_assert_nonnull(model);
+    g_autoptr(X86CpuidTable) table = x86_cpuid_table_for(model, &one_cpu, 0);
+
+    fixture_assert_silent(f);
+    assert_regs(table, 0x40000000, 0, 0x40000006, 0x7263694d, 0x666f736f, 0x76482074);
+    assert_regs(table, 0x40000001, 0, 0x31237648, 0, 0, 0);
+    assert_regs(table, 0x40000003, 0, 0x272, 0, 0, 1u << 10);
+    assert_regs(table, 0x40000004, 0, 0x82c, 0x1fff, 0, 0);
+    assert_regs(table, 0x40000100, 0, 0x40000101, 0x54474354, 0x43544743, 0x47435447);
+}
+
+static void test_hyperv_refused(void)
+{
+    g_autoptr(Fixture) f = fixture_new(NULL, "Nehalem,hv-time,hv-stimer,enforce=on");
+    g_autoptr(Fixture) vendor = fixture_new(NULL, "Nehalem,hv-vendor-id=me");
+
+    fixture_assert_refused(f, "tcg cannot offer", "hv-time", "hv-stimer", NULL);
+    fixture_assert_refused(vendor, "12 characters", NULL);
+}
+
 static void test_old_cpus(void)
 {
     g_autoptr(Rig) rig = rig_new("pentium3", &one_cpu, 0);
@@ -287,6 +314,25 @@ static void test_templates(void)
     g_assert_cmphex(rig->cpu.msr_arch_capabilities, ==, 0x20);
 }
 
+/* What a guest reads of MSRs that only the model knows, and of those that it may not write. */
+static void test_msr_templates(void)
+{
+    g_autoptr(Rig) rig = rig_new("Nehalem,msr_ce=0x80000000,ucode-rev=0x7700000000,"
+                                 "msr_fe=1xxxxxxxxxxxx,msr_174=0x5", &one_cpu, 0);
+    uint64_t value;
+
+    g_assert_true(cpu_msr_read(&rig->cpu, 0xce, &value));
+    g_assert_cmphex(value, ==, 0x80000000);
+    g_assert_true(cpu_msr_read(&rig->cpu, 0x8b, &value));
+    g_assert_cmphex(value, ==, 0x7700000000);
+    g_assert_true(cpu_msr_read(&rig->cpu, 0xfe, &value));
+    g_assert_cmphex(value, ==, 0x1508);
+    g_assert_true(cpu_msr_read(&rig->cpu, 0x174, &value));
+    g_assert_cmphex(value, ==, 0);
+    g_assert_false(cpu_msr_read(&rig->cpu, 0xcd, &value));
+    g_assert_false(cpu_msr_write(&rig->cpu, 0xce, 0));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -299,8 +345,11 @@ int main(int argc, char **argv)
     g_test_add_func("/cpuid/dies", test_dies);
     g_test_add_func("/cpuid/apic-ids", test_apic_ids);
     g_test_add_func("/cpuid/hypervisor", test_hypervisor);
+    g_test_add_func("/cpuid/hyperv", test_hyperv);
+    g_test_add_func("/cpuid/hyperv-refused", test_hyperv_refused);
     g_test_add_func("/cpuid/old-cpus", test_old_cpus);
     g_test_add_func("/cpuid/dynamic", test_dynamic);
     g_test_add_func("/cpuid/templates", test_templates);
+    g_test_add_func("/cpuid/msr-templates", test_msr_templates);
     return g_test_run();
 }
