@@ -106,6 +106,8 @@ static void ram_write(MemorySpace *space, RamBlock *block, uint64_t offset, cons
                       uint64_t size)
 {
     ram_copy(block->host + offset, from, size);
+    /* Bytes first, marks after: who decodes code marks the page first and reads it after. */
+    atomic_thread_fence(memory_order_seq_cst);
     while (size) {
         uint64_t part = MIN(size, GUEST_PAGE_SIZE - offset % GUEST_PAGE_SIZE);
         ram_written(space, block, offset, part);

@@ -205,7 +205,7 @@ typedef struct X86CPU {
      */
     bool (*ferr)(void *opaque);
     void *ferr_opaque;
-    uint32_t tlb_generation; /* changes with every flush: validates jump-cache entries */
+    uint64_t tlb_generation; /* changes with every flush: validates jump-cache entries */
     TlbEntry tlb[MMU_VIEWS][TLB_SIZE];
     uint8_t tlb_shift[MMU_VIEWS][TLB_SIZE];      /* page size of the mapping, log2 */
     uint16_t tlb_touched[MMU_VIEWS][TLB_SIZE];   /* sets in use since the last flush */

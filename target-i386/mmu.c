@@ -31,6 +31,12 @@ enum {
 
 #define PAGE_OFFSET_MASK (GUEST_PAGE_SIZE - 1ULL)
 
+/*
+ * A locked access across a line locks the host's bus, for which hosts punish the thread (Linux,
+ * split_lock_detect) or the virtual machine, by up to a second an access.
+ */
+#define CACHE_LINE 64u
+
 /* What a walk found out. */
 typedef struct Walk {
     uint64_t gpa;      /* of the byte asked for, A20 applied */
@@ -83,8 +89,8 @@ static bool pte_set_bits(X86CPU *cpu, uint64_t gpa, unsigned size, uint64_t old,
 
     gpa &= cpu->vcpu.a20_mask;
     page = phys_page(cpu, gpa);
-    if (!page->write) {
-        return true; /* page tables in ROM: the bits cannot be kept */
+    if (!page->write || page->write != page->read) {
+        return true; /* page tables in ROM or shadowed: the bits cannot be kept */
     }
     if (size == 8) {
         uint64_t expected = old;
@@ -603,6 +609,7 @@ static void store_page(X86CPU *cpu, const MemoryPage *page, uint64_t gpa, uint64
 
     if (G_LIKELY(page->write)) {
         store_bytes(page->write + offset, size, value);
+        __atomic_thread_fence(__ATOMIC_SEQ_CST); /* as in ram_write() */
         if (ram_page_marks(page->block, page->offset)) {
             ram_written(cpu->vcpu.memory, page->block, page->offset + offset, size);
         }
@@ -676,6 +683,7 @@ void mmu_write(X86CPU *cpu, MmuView view, uint64_t va, const void *buffer, unsig
         note_access(cpu, va, part, true);
         if (page->write) {
             memcpy(page->write + (gpa & PAGE_OFFSET_MASK), in, part);
+            __atomic_thread_fence(__ATOMIC_SEQ_CST); /* as in ram_write() */
             if (ram_page_marks(page->block, page->offset)) {
                 ram_written(cpu->vcpu.memory, page->block,
                             page->offset + (gpa & PAGE_OFFSET_MASK), part);
@@ -720,8 +728,10 @@ void *mmu_rmw_begin(X86CPU *cpu, uint64_t va, unsigned size, MmuRmw *rmw)
     const MemoryPage *page;
     uint64_t gpa;
 
+    bool split = (va & (CACHE_LINE - 1)) + size > CACHE_LINE;
+
     *rmw = (MmuRmw){.size = size};
-    if (G_LIKELY((va ^ entry->write_tag) <= GUEST_PAGE_SIZE - size)) {
+    if (G_LIKELY((va ^ entry->write_tag) <= GUEST_PAGE_SIZE - size && !split)) {
         return (void *)(va + entry->addend);
     }
     if (crosses_page(va, size)) {
@@ -729,7 +739,7 @@ void *mmu_rmw_begin(X86CPU *cpu, uint64_t va, unsigned size, MmuRmw *rmw)
     } else {
         page = resolve(cpu, cpu->mmu_view, va, ACCESS_WRITE, &gpa);
         note_access(cpu, va, size, true);
-        if (page->write && page->write == page->read) {
+        if (page->write && page->write == page->read && !split) {
             if (ram_page_marks(page->block, page->offset)) {
                 rmw->block = page->block;
                 rmw->offset = page->offset + (gpa & PAGE_OFFSET_MASK);

@@ -95,9 +95,9 @@ void mmu_probe(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, unsigned a
 void *mmu_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, unsigned access);
 
 /*
- * A locked read-modify-write: host address of the operand if it lies in one page of RAM (watched or
- * not), else NULL with the machine lock taken, so that others who fall back too stay out. Raises
- * the faults of a write. mmu_rmw_end() tells watchers and drops the lock.
+ * A locked read-modify-write: host address of the operand if it lies in one cache line of RAM
+ * (watched or not), else NULL with the machine lock taken, so that others who fall back too stay
+ * out. Raises the faults of a write. mmu_rmw_end() tells watchers and drops the lock.
  */
 typedef struct MmuRmw {
     RamBlock *block; /* to be told of the write; NULL: not watched */

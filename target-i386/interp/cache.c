@@ -23,13 +23,14 @@
 typedef struct CodePage {
     uint64_t ram;      /* RamBlock.ram_id + offset of the page */
     uint64_t granules; /* bit n: code in bytes 64n..64n+63 */
+    bool building;     /* its bytes are being decoded: any of them may become code */
     Block *blocks;     /* linked by page_next[] */
 } CodePage;
 
 /* Where instruction fetches from a linear page go. */
 typedef struct FetchEntry {
     uint64_t page_va;
-    uint32_t generation;
+    uint64_t generation;
     bool user;
     MemoryPage page;
     uint64_t gpa;
@@ -176,9 +177,20 @@ static CodePage *page_find(CodeCache *cache, uint64_t ram)
     return g_hash_table_lookup(cache->pages, &key);
 }
 
+static uint64_t block_page(const Block *block)
+{
+    return block->ram & ~(uint64_t)(GUEST_PAGE_SIZE - 1);
+}
+
 static unsigned page_slot(const Block *block, const CodePage *page)
 {
-    return (block->ram & ~(uint64_t)(GUEST_PAGE_SIZE - 1)) == page->ram ? 0 : 1;
+    return block_page(block) == page->ram ? 0 : 1;
+}
+
+/* False too where a page follows itself in the guest's mapping: the block is in its list once. */
+static bool block_in_second_page(const Block *block)
+{
+    return block->ram2 != UINT64_MAX && block->ram2 != block_page(block);
 }
 
 static void page_unlink(CodePage *page, Block *block)
@@ -191,20 +203,27 @@ static void page_unlink(CodePage *page, Block *block)
     *link = block->page_next[page_slot(block, page)];
 }
 
+/* The granules of bytes @first to @last of a page. */
+static uint64_t granule_range(unsigned first, unsigned last)
+{
+    return (UINT64_MAX << (first >> GRANULE_SHIFT)) &
+           (UINT64_MAX >> (63 - (last >> GRANULE_SHIFT)));
+}
+
 /* The granules that @block covers in @page. */
 static uint64_t block_granules(const Block *block, const CodePage *page)
 {
-    unsigned first, last;
-    uint64_t start = block->ram & (GUEST_PAGE_SIZE - 1);
+    unsigned start = block->ram & (GUEST_PAGE_SIZE - 1);
+    unsigned end = start + block->bytes;
+    uint64_t granules = 0;
 
     if (page_slot(block, page) == 0) {
-        first = start >> GRANULE_SHIFT;
-        last = (MIN(start + block->bytes, GUEST_PAGE_SIZE) - 1) >> GRANULE_SHIFT;
-    } else {
-        first = 0;
-        last = (start + block->bytes - GUEST_PAGE_SIZE - 1) >> GRANULE_SHIFT;
+        granules |= granule_range(start, MIN(end, GUEST_PAGE_SIZE) - 1);
     }
-    return (UINT64_MAX << first) & (UINT64_MAX >> (63 - last));
+    if (block->ram2 == page->ram) {
+        granules |= granule_range(0, end - GUEST_PAGE_SIZE - 1);
+    }
+    return granules;
 }
 
 static void block_drop(CodeCache *cache, Block *block)
@@ -213,7 +232,7 @@ static void block_drop(CodeCache *cache, Block *block)
 
     hash_remove(cache, block);
     page_unlink(page, block);
-    if (block->ram2 != UINT64_MAX) {
+    if (block_in_second_page(block)) {
         page_unlink(page_find(cache, block->ram2), block);
     }
     for (unsigned i = 0; i < block->count; i++) {
@@ -221,14 +240,6 @@ static void block_drop(CodeCache *cache, Block *block)
     }
     cache->insns -= block->count;
     g_ptr_array_add(cache->retired, block);
-}
-
-static uint64_t granule_mask(uint64_t offset, uint64_t size)
-{
-    unsigned first = offset >> GRANULE_SHIFT;
-    unsigned last = (offset + size - 1) >> GRANULE_SHIFT;
-
-    return (UINT64_MAX << first) & (UINT64_MAX >> (63 - last));
 }
 
 /* Drops the blocks of @page that meet @mask and counts the granules of the rest anew. */
@@ -270,22 +281,30 @@ void code_flush(X86CPU *cpu)
     g_mutex_unlock(&cpu->code->lock);
 }
 
+static uint64_t write_granules(uint64_t ram, uint64_t size)
+{
+    unsigned offset = ram & (GUEST_PAGE_SIZE - 1);
+
+    return granule_range(offset, offset + size - 1);
+}
+
 /*
  * A write to [ram, ram+size), within one page. Cache lock held; true if the page stays of interest.
  */
 static bool cache_written(CodeCache *cache, uint64_t ram, uint64_t size)
 {
     CodePage *page = page_find(cache, ram);
-    uint64_t mask = granule_mask(ram & (GUEST_PAGE_SIZE - 1), size);
+    uint64_t mask = write_granules(ram, size);
     Invalidation item = {ram, size};
+    bool own = vcpu_current() == &cache->cpu->vcpu;
 
     if (!page) {
         return false;
     }
-    if (!(page->granules & mask)) {
-        return page->granules;
+    if (!(page->granules & mask) && (own || !page->building)) {
+        return page->granules || page->building;
     }
-    if (vcpu_current() == &cache->cpu->vcpu) {
+    if (own) {
         page_invalidate(cache, page, mask);
         return page->granules;
     }
@@ -332,8 +351,7 @@ void code_drain(X86CPU *cpu)
         CodePage *page = page_find(cache, item->ram);
 
         if (page) {
-            page_invalidate(cache, page,
-                            granule_mask(item->ram & (GUEST_PAGE_SIZE - 1), item->size));
+            page_invalidate(cache, page, write_granules(item->ram, item->size));
         }
     }
     g_array_set_size(cache->queue, 0);
@@ -376,32 +394,48 @@ static uint64_t page_ram(const FetchEntry *entry)
     return entry->page.block->ram_id + entry->page.offset;
 }
 
-/* Makes sure that writes to the page are seen from now on, before its bytes are read. */
-static CodePage *watch_page(X86CPU *cpu, const FetchEntry *entry)
+static void mark_page(CodeDomain *domain, const FetchEntry *entry)
 {
-    CodeCache *cache = cpu->code;
-    CodePage *page = page_find(cache, page_ram(entry));
-    CodeDomain *domain = cache->domain;
-
-    if (page && (ram_page_marks(entry->page.block, entry->page.offset) & PAGE_WATCH_CODE)) {
-        return page;
-    }
-    g_mutex_lock(&domain->lock);
-    if (!page) {
-        page = g_new0(CodePage, 1);
-        page->ram = page_ram(entry);
-        g_mutex_lock(&cache->lock);
-        g_hash_table_insert(cache->pages, &page->ram, page);
-        g_mutex_unlock(&cache->lock);
-    }
     ram_page_mark(entry->page.block, entry->page.offset, PAGE_WATCH_CODE);
     for (unsigned i = 0; i < domain->caches->len; i++) {
         CodeCache *other = g_ptr_array_index(domain->caches, i);
 
         mmu_forget_writes(other->cpu, entry->page.block, entry->page.offset);
     }
+}
+
+/*
+ * Makes sure that writes to the page are seen from now on, before its bytes are read: by the mark,
+ * which no writer takes away while the page is being built from.
+ */
+static CodePage *watch_page(X86CPU *cpu, const FetchEntry *entry)
+{
+    CodeCache *cache = cpu->code;
+    CodePage *page = page_find(cache, page_ram(entry));
+    CodeDomain *domain = cache->domain;
+
+    g_mutex_lock(&domain->lock);
+    g_mutex_lock(&cache->lock);
+    if (!page) {
+        page = g_new0(CodePage, 1);
+        page->ram = page_ram(entry);
+        g_hash_table_insert(cache->pages, &page->ram, page);
+    }
+    page->building = true;
+    g_mutex_unlock(&cache->lock);
+    if (!(ram_page_marks(entry->page.block, entry->page.offset) & PAGE_WATCH_CODE)) {
+        mark_page(domain, entry);
+    }
     g_mutex_unlock(&domain->lock);
     return page;
+}
+
+/* Nothing came of it. */
+static void unwatch_page(CodeCache *cache, CodePage *page)
+{
+    g_mutex_lock(&cache->lock);
+    page->building = false;
+    g_mutex_unlock(&cache->lock);
 }
 
 /* --- building blocks --------------------------------------------------------------- */
@@ -449,10 +483,12 @@ static void block_insert(CodeCache *cache, Block *block, CodePage *page, CodePag
     block->page_next[0] = page->blocks;
     page->blocks = block;
     page->granules |= block_granules(block, page);
+    page->building = false;
     if (page2) {
         block->page_next[1] = page2->blocks;
         page2->blocks = block;
         page2->granules |= block_granules(block, page2);
+        page2->building = false;
     }
     g_mutex_unlock(&cache->lock);
     cache->insns += block->count;
@@ -470,7 +506,7 @@ static Block *build_crossing(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
     Insn insn;
     Block *block;
 
-    if (!second->page.block) {
+    if (!second->page.read) {
         return NULL;
     }
     page = watch_page(cpu, &first);
@@ -479,16 +515,17 @@ static Block *build_crossing(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
     memcpy(bytes + room, second->page.read, sizeof(bytes) - room);
     if (decode_insn(cpu->code->decoder, cpu, bytes, MIN(sizeof(bytes), limit_room(cpu)), &insn) !=
         DECODE_OK) {
+        unwatch_page(cpu->code, page);
+        unwatch_page(cpu->code, page2);
         cpu_raise_gp(cpu, 0);
     }
     block = block_new(&insn, 1, insn.len, decode_mode(cpu));
     block->ram = page_ram(&first) + (pc & (GUEST_PAGE_SIZE - 1));
     if (insn.len > room) {
         block->ram2 = page_ram(second);
-    } else {
-        page2 = NULL;
     }
-    block_insert(cpu->code, block, page, page2);
+    block_insert(cpu->code, block, page, block_in_second_page(block) ? page2 : NULL);
+    unwatch_page(cpu->code, page2);
     return block;
 }
 
@@ -537,6 +574,7 @@ static Block *build_block(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
             if (count) {
                 break;
             }
+            unwatch_page(cache, page);
             if (result == DECODE_MORE && !at_limit) {
                 return build_crossing(cpu, pc, entry);
             }
@@ -564,7 +602,7 @@ static Block *hash_find(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
                 return block;
             }
             second = fetch_page(cpu, (pc | (GUEST_PAGE_SIZE - 1)) + 1);
-            if (second->page.block && page_ram(second) == block->ram2) {
+            if (second->page.read && page_ram(second) == block->ram2) {
                 return block;
             }
         }

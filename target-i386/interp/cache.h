@@ -48,15 +48,18 @@ uint64_t code_cache_memory(const CodeCache *cache);
 typedef struct JumpEntry {
     uint64_t pc;
     Block *block;
-    uint32_t generation;
-    uint32_t mode; /* with the privilege, which decides who may fetch */
+    uint64_t key;  /* of code_jump_key() */
 } JumpEntry;
 
 JumpEntry *code_jump_entries(CodeCache *cache);
 
-static inline uint32_t code_jump_mode(const X86CPU *cpu)
+/*
+ * The mode with the privilege, which decides who may fetch, and the generation: 54 bits of it, as
+ * a guest that counts 32 round would find entries of blocks that are freed.
+ */
+static inline uint64_t code_jump_key(const X86CPU *cpu)
 {
-    return cpu->code_size | (cpu->cpl == 3) << 8 | cpu_pm(cpu) << 9;
+    return cpu->tlb_generation << 10 | cpu->code_size | (cpu->cpl == 3) << 8 | cpu_pm(cpu) << 9;
 }
 
 /* Linear address of the current instruction. */
@@ -72,16 +75,14 @@ static inline Block *code_find(X86CPU *cpu, JumpEntry *jumps)
 {
     uint64_t pc = code_pc(cpu);
     JumpEntry *entry = &jumps[(pc ^ (pc >> 12)) % JUMP_CACHE_SIZE];
-    uint32_t generation = cpu->tlb_generation;
+    uint64_t key = code_jump_key(cpu);
 
-    if (G_LIKELY(entry->pc == pc && entry->generation == generation &&
-                 entry->mode == code_jump_mode(cpu))) {
+    if (G_LIKELY(entry->pc == pc && entry->key == key)) {
         return entry->block;
     }
     entry->block = code_find_slow(cpu, pc);
     entry->pc = pc;
-    entry->mode = code_jump_mode(cpu);
-    entry->generation = generation; /* of before: what must not be kept makes a new one */
+    entry->key = key; /* of before: what must not be kept makes a new generation */
     return entry->block;
 }
 

@@ -7,14 +7,27 @@
 #include "target-i386/interp/cache.h"
 #include "target-i386/interp/debug.h"
 #include "target-i386/interp/insn.h"
+#include "util/lock.h"
 #include "util/log.h"
 
-/* How cpu_raise() and cpu_leave_block() come back. */
+/* How cpu_raise() and cpu_leave_block() come back: an exception has its vector set. */
 enum { LANDED_EXCEPTION = 1, LANDED_LEAVE = 2 };
 
 void cpu_leave_block(X86CPU *cpu)
 {
     siglongjmp(cpu->run_jump, LANDED_LEAVE);
+}
+
+/*
+ * What an instruction that did not come to its end leaves behind. A locked access to a device holds
+ * the machine lock while its second half faults: the page tables changed in between.
+ */
+static void run_landed(X86CPU *cpu)
+{
+    if (machine_locked()) {
+        machine_unlock();
+    }
+    cpu->interrupt_shadow = false;
 }
 
 /* Runs the first instruction of @block only. */
@@ -104,21 +117,30 @@ static void log_block(X86CPU *cpu)
     }
 }
 
+/*
+ * False if the run loop must return to the thread: delivery may raise the next exception for ever
+ * (task gates to tasks with the T flag, descriptors in ROM), and the exception waits meanwhile.
+ */
+static bool deliver_exception(X86CPU *cpu)
+{
+    if (vcpu_pending(&cpu->vcpu) & (VCPU_STOP | VCPU_EXIT)) {
+        return false;
+    }
+    cpu->vcpu.halted = false;
+    cpu_deliver_pending_exception(cpu);
+    return true;
+}
+
 void interp_run(Vcpu *vcpu)
 {
     X86CPU *cpu = x86_cpu(vcpu);
     JumpEntry *jumps = code_jump_entries(cpu->code);
 
-    switch (sigsetjmp(cpu->run_jump, 0)) {
-    case LANDED_EXCEPTION:
-        cpu->vcpu.halted = false;
-        cpu_deliver_pending_exception(cpu);
-        break;
-    case LANDED_LEAVE:
-        cpu->interrupt_shadow = false;
-        break;
-    default:
-        break;
+    if (sigsetjmp(cpu->run_jump, 0)) {
+        run_landed(cpu);
+    }
+    if (cpu->exception.vector >= 0 && !deliver_exception(cpu)) {
+        return;
     }
     for (;;) {
         if (G_UNLIKELY(vcpu_pending(vcpu) || vcpu->halted) && !handle_pending(cpu)) {
@@ -142,6 +164,7 @@ bool interp_step(X86CPU *cpu)
     cpu->exception.vector = -1;
     switch (sigsetjmp(cpu->run_jump, 0)) {
     case LANDED_EXCEPTION:
+        run_landed(cpu);
         return false;
     case LANDED_LEAVE:
         return true;
@@ -151,21 +174,24 @@ bool interp_step(X86CPU *cpu)
     }
 }
 
+/* An exception that must wait is dropped: the engine comes back to the instruction. */
+static void landed_outside(X86CPU *cpu)
+{
+    run_landed(cpu);
+    if (cpu->exception.vector >= 0 && !deliver_exception(cpu)) {
+        cpu->exception.vector = -1;
+        cpu->delivering = -1;
+    }
+}
+
 /*
  * The place to land of whatever runs outside the run loop; a delivery that raises lands there
  * again.
  */
 #define LAND(cpu)                                                                                  \
-    switch (sigsetjmp((cpu)->run_jump, 0)) {                                                       \
-    case LANDED_EXCEPTION:                                                                         \
-        (cpu)->vcpu.halted = false;                                                                \
-        cpu_deliver_pending_exception(cpu);                                                        \
+    if (sigsetjmp((cpu)->run_jump, 0)) {                                                           \
+        landed_outside(cpu);                                                                       \
         return;                                                                                    \
-    case LANDED_LEAVE:                                                                             \
-        (cpu)->interrupt_shadow = false;                                                           \
-        return;                                                                                    \
-    default:                                                                                       \
-        break;                                                                                     \
     }
 
 void interp_execute_one(X86CPU *cpu)
@@ -193,7 +219,8 @@ static bool interp_has_work(Vcpu *vcpu)
     uint32_t wake = VCPU_INIT | VCPU_SIPI;
 
     if (!vcpu->wait_for_sipi) {
-        wake |= VCPU_NMI | VCPU_SMI | (cpu->eflags & FL_IF ? VCPU_INTR : 0);
+        wake |= VCPU_SMI | (cpu->nmi_blocked ? 0 : VCPU_NMI) |
+                (cpu->eflags & FL_IF ? VCPU_INTR : 0);
     }
     return vcpu_pending(vcpu) & wake;
 }

@@ -117,10 +117,13 @@ static uint64_t elements_in_page(const StringOp *op, uint64_t va)
     return (GUEST_PAGE_SIZE - (va & (GUEST_PAGE_SIZE - 1))) / op->size;
 }
 
-/* Upward stretches in flat 64-bit addressing, where an offset is its own linear address. */
+/*
+ * Upward stretches in flat 64-bit addressing, where an offset is its own linear address. A debug
+ * trap comes after every element (SDM 3A 17.3.1.2).
+ */
 static bool bulk_possible(const StringOp *op)
 {
-    return op->step > 0 && cpu_code64(op->cpu) && op->insn->addrsize == 8;
+    return op->step > 0 && !op->cpu->debug_active && cpu_code64(op->cpu) && op->insn->addrsize == 8;
 }
 
 /* Copies up to @count elements within a page of each side; 0 if it must go by elements. */
