@@ -259,6 +259,7 @@ static void test_hostile_dump(void)
     g_assert_no_error(error);
     g_autofree char *cpudef = x86_cpu_cpudef_text(model, "copy");
     g_autofree char *again = x86_cpu_dump(model, &one_cpu, "x");
+    g_assert_nonnull(strstr(cpudef, "copy"));
     g_assert_cmpuint(model->level, <=, 0xff);
     g_assert_cmphex(model->xlevel, <=, 0x800000ff);
     g_assert_nonnull(strstr(again, "0x00000001"));
