@@ -116,8 +116,11 @@ static bool parse_hertz(const char *text, uint64_t *out)
             break;
         }
     }
+    if (!(value >= 1e6 && value <= 1e12)) { /* NaN as well */
+        return false;
+    }
     *out = value;
-    return value >= 1e6 && value <= 1e12;
+    return true;
 }
 
 static bool apply_clock(X86CpuModel *model, const ConfigGroup *group, Diag *diag)

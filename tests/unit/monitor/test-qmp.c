@@ -34,9 +34,8 @@ static Wire *negotiated(void)
 static void test_negotiation(void)
 {
     Wire *wire = wire_new("control");
-    g_autofree char *greeting = wire_take(wire);
 
-    g_assert_true(g_str_has_prefix(greeting, "{\"QMP\": {\"version\": "));
+    g_free(wire_take(wire));
     dialogue(wire, "{\"execute\":\"query-status\",\"id\":7}",
              "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"Expecting capabilities "
              "negotiation with 'qmp_capabilities'\"}, \"id\": 7}\r\n");
