@@ -118,17 +118,18 @@ static void log_block(X86CPU *cpu)
 }
 
 /*
- * False if the run loop must return to the thread: delivery may raise the next exception for ever
- * (task gates to tasks with the T flag, descriptors in ROM), and the exception waits meanwhile.
+ * True if the exception must wait, for the thread is wanted: delivery may raise the next one for
+ * ever (task gates to tasks with the T flag, descriptors in ROM).
  */
-static bool deliver_exception(X86CPU *cpu)
+static bool exception_waits(X86CPU *cpu)
 {
-    if (vcpu_pending(&cpu->vcpu) & (VCPU_STOP | VCPU_EXIT)) {
-        return false;
-    }
+    return vcpu_pending(&cpu->vcpu) & (VCPU_STOP | VCPU_EXIT);
+}
+
+static void deliver_exception(X86CPU *cpu)
+{
     cpu->vcpu.halted = false;
     cpu_deliver_pending_exception(cpu);
-    return true;
 }
 
 void interp_run(Vcpu *vcpu)
@@ -139,8 +140,11 @@ void interp_run(Vcpu *vcpu)
     if (sigsetjmp(cpu->run_jump, 0)) {
         run_landed(cpu);
     }
-    if (cpu->exception.vector >= 0 && !deliver_exception(cpu)) {
-        return;
+    if (cpu->exception.vector >= 0) {
+        if (exception_waits(cpu)) {
+            return;
+        }
+        deliver_exception(cpu);
     }
     for (;;) {
         if (G_UNLIKELY(vcpu_pending(vcpu) || vcpu->halted) && !handle_pending(cpu)) {
@@ -174,13 +178,15 @@ bool interp_step(X86CPU *cpu)
     }
 }
 
-/* An exception that must wait is dropped: the engine comes back to the instruction. */
+/* An endless chain of exceptions is cut; the engine comes back to the instruction. */
 static void landed_outside(X86CPU *cpu)
 {
     run_landed(cpu);
-    if (cpu->exception.vector >= 0 && !deliver_exception(cpu)) {
+    if (cpu->delivering >= 0 && exception_waits(cpu)) {
         cpu->exception.vector = -1;
         cpu->delivering = -1;
+    } else if (cpu->exception.vector >= 0) {
+        deliver_exception(cpu);
     }
 }
 

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs one test image and turns its report into TAP: run-image.py IMAGE [-cpu MODEL] [--oracle A].
+"""Runs one test image and turns its report into TAP.
+
+run-image.py IMAGE [-cpu MODEL] [-smp N] [--oracle A]
 
 The emulator is $TESSERA_BINARY; with --oracle it is qemu-system-x86_64 on that accelerator, to
 check the test itself. TCG gets a second debug console at port 0xea, by which an image knows to
@@ -18,6 +20,7 @@ TIMEOUT = 120
 
 def command(args, report):
     machine = ['-machine', 'pc', '-m', '64', '-nodefaults', '-display', 'none', '-bios', args.image,
+               '-smp', args.smp,
                '-chardev', 'file,id=report,path=' + report,
                '-device', 'isa-debugcon,iobase=0xe9,chardev=report',
                '-device', 'isa-debug-exit,iobase=0xf4,iosize=0x4']
@@ -63,6 +66,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('image')
     parser.add_argument('-cpu', default='max')
+    parser.add_argument('-smp', default='1')
     parser.add_argument('--oracle')
     parser.add_argument('--reboot', action='store_true')
     args = parser.parse_args()
