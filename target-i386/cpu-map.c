@@ -90,8 +90,8 @@ char *x86_cpu_map_xml(const Config *config, const X86CpuCaps *caps, Diag *diag)
                                vendors[i].text);
     }
     for (const X86FeatureInfo *info = x86_features; info->name; info++) {
-        uint32_t leaf = x86_feature_words[info->feature >> 5].leaf;
-        if (leaf != 0x40000003 && leaf != 0x40000004) { /* to libvirt these are no CPU features */
+        /* To libvirt, Hyper-V's are no features of a CPU. */
+        if (!x86_feature_word_is_hyperv(info->feature >> 5)) {
             print_feature(xml, info);
         }
     }

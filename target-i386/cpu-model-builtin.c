@@ -18,8 +18,8 @@ static void load_features(X86CpuModel *model, const uint32_t *features)
     memcpy(model->features, features, sizeof(model->features));
     x86_words_set(model->features, X86_FEATURE_INVTSC, false);
     for (unsigned i = 0; i < FEATURE_WORD_COUNT; i++) {
-        if (x86_feature_words[i].leaf == 0x40000003 || x86_feature_words[i].leaf == 0x40000004) {
-            model->features[i] = 0; /* a guest takes the hypervisor for another by these */
+        if (x86_feature_word_is_hyperv(i)) {
+            model->features[i] = 0;
         }
     }
 }

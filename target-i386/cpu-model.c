@@ -167,6 +167,34 @@ void x86_cpu_model_settle(X86CpuModel *model)
     default_caches(model);
 }
 
+static bool read_switch(const ConfigGroup *cpu, const char *key, bool value, Diag *diag)
+{
+    if (cpu) {
+        group_get_bool(cpu, key, &value, diag);
+    }
+    return value;
+}
+
+/* Switches of [cpu] by which the accelerator's abilities get into the model. */
+static bool apply_switches(Resolution *r, const ConfigGroup *cpu)
+{
+    unsigned errors = diag_errors(r->diag);
+
+    if (r->from_host && !read_switch(cpu, "migratable", true, r->diag)
+        && x86_words_have(r->caps->supported, X86_FEATURE_INVTSC)) {
+        x86_words_set(r->model->features, X86_FEATURE_INVTSC, true);
+    }
+    if (read_switch(cpu, "host-phys-bits", false, r->diag)) {
+        r->model->phys_bits = r->caps->host_phys_bits;
+    }
+    if (read_switch(cpu, "hv-passthrough", false, r->diag)) {
+        for (unsigned i = 0; i < FEATURE_WORD_COUNT; i++) {
+            r->model->features[i] |= x86_feature_word_is_hyperv(i) ? r->caps->supported[i] : 0;
+        }
+    }
+    return diag_errors(r->diag) == errors;
+}
+
 X86CpuModel *x86_cpu_model_find(const Config *config, const char *name, const X86CpuCaps *caps,
                                 Diag *diag)
 {
@@ -181,6 +209,7 @@ X86CpuModel *x86_cpu_model_build(const Config *config, const char *name,
     Resolution r = {config, caps, diag, model, chain, false};
 
     if (!load_named(&r, name, NULL, NULL)
+        || !apply_switches(&r, changes)
         || (changes && !x86_model_apply_keys(model, changes, NULL, diag))) {
         return NULL;
     }
@@ -241,30 +270,13 @@ static bool check_user_groups(const Config *config, const ConfigGroup *cpu,
     return good;
 }
 
-static bool read_switch(const ConfigGroup *cpu, const char *key, bool value, Diag *diag)
-{
-    if (cpu) {
-        group_get_bool(cpu, key, &value, diag);
-    }
-    return value;
-}
-
 static bool apply_cpu_group(Resolution *r, const ConfigGroup *cpu, uint32_t *asked)
 {
-    unsigned errors = diag_errors(r->diag);
-
     for (unsigned i = 0; i < FEATURE_WORD_COUNT; i++) {
         r->model->features[i] |= r->caps->defaults[i];
     }
-    if (r->from_host && !read_switch(cpu, "migratable", true, r->diag)
-        && x86_words_have(r->caps->supported, X86_FEATURE_INVTSC)) {
-        x86_words_set(r->model->features, X86_FEATURE_INVTSC, true);
-    }
-    if (read_switch(cpu, "host-phys-bits", false, r->diag)) {
-        r->model->phys_bits = r->caps->host_phys_bits;
-    }
-    return !cpu || (x86_model_apply_keys(r->model, cpu, asked, r->diag)
-                    && diag_errors(r->diag) == errors);
+    return apply_switches(r, cpu)
+           && (!cpu || x86_model_apply_keys(r->model, cpu, asked, r->diag));
 }
 
 /* --- what can be offered --------------------------------------------------------------- */

@@ -93,6 +93,13 @@ FeatureWord x86_feature_word_find(bool is_msr, uint32_t leaf, uint32_t subleaf, 
     return word;
 }
 
+bool x86_feature_word_is_hyperv(FeatureWord word)
+{
+    const X86FeatureWordInfo *info = &x86_feature_words[word];
+
+    return !info->is_msr && (info->leaf == 0x40000003 || info->leaf == 0x40000004);
+}
+
 uint32_t x86_feature_word_known(FeatureWord word)
 {
     uint32_t known = 0;

@@ -42,6 +42,8 @@ extern const char *const x86_feature_names[];
 const X86FeatureInfo *x86_feature_find(const char *name, size_t length);
 /* The word of @leaf, @subleaf and @reg, or FEATURE_WORD_COUNT. */
 FeatureWord x86_feature_word_find(bool is_msr, uint32_t leaf, uint32_t subleaf, unsigned reg);
+/* True if @word is one of Hyper-V's leaves, by which a guest takes the hypervisor for that. */
+bool x86_feature_word_is_hyperv(FeatureWord word);
 /* The bits of @word that have a row. */
 uint32_t x86_feature_word_known(FeatureWord word);
 /* The next word of a list separated by blanks, ',' or '|': advances *@text, NULL at the end. */

@@ -76,6 +76,8 @@ static const OptKey cpu_keys[] = {
      .help = "host and max leave out what cannot move to another host (invtsc)"},
     {.name = "kvm", .type = OPT_BOOL, .help = "tell the guest which accelerator runs it",
      .def = "on"},
+    {.name = "hv-passthrough", .type = OPT_BOOL, .def = "off", .synonym = "hv_passthrough",
+     .help = "all Hyper-V features that the accelerator has"},
     {.name = "hv-vendor-id", .type = OPT_STRING, .synonym = "hv_vendor_id",
      .help = "vendor in the Hyper-V leaves, 12 characters"},
     {.name = "hv-spinlocks", .type = OPT_UINT, .min = 0xfff, .max = UINT32_MAX,

@@ -377,6 +377,21 @@ static void test_build(void)
     g_assert_true(x86_words_have(model->features, X86_FEATURE_AES));
 }
 
+/* As libvirt asks: {"name": "host", "props": {"migratable": false, "hv-passthrough": true}}. */
+static void test_build_not_migratable(void)
+{
+    g_autoptr(Fixture) f = fixture_new(NULL, "base,migratable=off,hv-passthrough=on");
+    const ConfigGroup *changes = config_find(f->config, "cpu", NULL);
+
+    x86_words_set(f->caps.supported, X86_FEATURE_HV_RELAXED, true);
+    g_autoptr(X86CpuModel) max = x86_cpu_model_build(f->config, "max", changes, &f->caps, f->diag);
+    g_autoptr(X86CpuModel) moves = x86_cpu_model_build(f->config, "max", NULL, &f->caps, f->diag);
+    g_assert_true(x86_words_have(max->features, X86_FEATURE_INVTSC));
+    g_assert_true(x86_words_have(max->features, X86_FEATURE_HV_RELAXED));
+    g_assert_false(x86_words_have(moves->features, X86_FEATURE_INVTSC));
+    g_assert_false(x86_words_have(moves->features, X86_FEATURE_HV_RELAXED));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -399,5 +414,6 @@ int main(int argc, char **argv)
     g_test_add_func("/cpu-model/clock-and-microcode", test_clock_and_microcode);
     g_test_add_func("/cpu-model/hidden", test_hidden);
     g_test_add_func("/cpu-model/build", test_build);
+    g_test_add_func("/cpu-model/build-not-migratable", test_build_not_migratable);
     return g_test_run();
 }
