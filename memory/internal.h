@@ -11,6 +11,7 @@ typedef struct FlatRange {
     RamBlock *block;       /* NULL: device */
     uint64_t block_offset; /* of @first */
     bool rom;              /* writes are swallowed */
+    bool coalesce;         /* writes may be gathered */
     uint64_t base;         /* device: where the mapping starts */
     const MemoryOps *ops;
     void *opaque;

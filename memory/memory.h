@@ -57,6 +57,7 @@ enum {
     MAP_READ = 1u << 0,
     MAP_WRITE = 1u << 1,
     MAP_ROM = 1u << 2, /* with MAP_WRITE: writes are swallowed */
+    MAP_COALESCE = 1u << 3, /* writes may be gathered; they come before any other access to it */
 };
 
 MemorySpace *memory_space_new(void);
@@ -113,6 +114,9 @@ typedef struct RamSection {
  * overlapping, for g_array_unref(). No lock needed; listeners tell when it has changed.
  */
 GArray *memory_ram_sections(MemorySpace *space);
+
+/* Addresses whose writes an engine may gather (MAP_COALESCE): a new array of RamSection, no block. */
+GArray *memory_coalesced_sections(MemorySpace *space);
 
 /* --- Access ------------------------------------------------------------- */
 

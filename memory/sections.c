@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The RAM of the flat view as sections that an engine's guest can access without us. */
+/* The RAM of the flat view as sections that an engine's guest can access without us, and what it may put off. */
 #include "memory/internal.h"
 
 /* Whether writes to @addr reach byte @offset of @block, and up to where (inclusive) that holds. */
@@ -68,6 +68,22 @@ GArray *memory_ram_sections(MemorySpace *space)
                 break;
             }
             addr = last + 1;
+        }
+    }
+    memory_view_put(space);
+    return sections;
+}
+
+GArray *memory_coalesced_sections(MemorySpace *space)
+{
+    GArray *sections = g_array_new(FALSE, FALSE, sizeof(RamSection));
+    const FlatView *view = memory_view_get(space);
+
+    for (unsigned i = 0; i < view->write.count; i++) {
+        const FlatRange *range = &view->write.ranges[i];
+        if (range->coalesce) {
+            RamSection section = { .addr = range->first, .size = range->last - range->first + 1 };
+            g_array_append_val(sections, section);
         }
     }
     memory_view_put(space);

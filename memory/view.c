@@ -64,6 +64,7 @@ static FlatRange flat_range(const MemoryMapping *mapping, uint64_t first, uint64
         .block = mapping->block,
         .block_offset = mapping->block_offset + (first - mapping->addr),
         .rom = mapping->flags & MAP_ROM,
+        .coalesce = mapping->flags & MAP_COALESCE,
         .base = mapping->addr,
         .ops = mapping->ops,
         .opaque = mapping->opaque,

@@ -111,6 +111,8 @@ static bool machine_create_vm(KvmMachine *machine, GError **error)
         return false;
     }
     exit_on_emulation_failure(machine);
+    machine->ring_page = MAX(0, ioctl(machine->kvm_fd, KVM_CHECK_EXTENSION,
+                                      KVM_CAP_COALESCED_MMIO));
     machine->run_size = ioctl(machine->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
     machine->has_sregs2 = ioctl(machine->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SREGS2) > 0;
     kvm_xsave_layout(&machine->xsave, machine->kvm_fd, supported);
@@ -178,6 +180,9 @@ static bool vcpu_create(KvmVcpu *v, GError **error)
         return false;
     }
     v->run = run;
+    if (machine->ring_page && (machine->ring_page + 1ul) * GUEST_PAGE_SIZE <= machine->run_size) {
+        v->ring = (void *)((uint8_t *)run + machine->ring_page * GUEST_PAGE_SIZE);
+    }
     return kvm_set_cpuid(v, error);
 }
 

@@ -26,6 +26,8 @@ typedef struct KvmMachine {
     int kvm_fd, vm_fd;
     MemorySpace *memory;
     GArray *slots;        /* of KvmSlot */
+    GArray *zones;        /* of RamSection: whose writes are gathered */
+    unsigned ring_page;   /* of kvm_run's mapping: the ring of gathered writes; 0: none */
     size_t run_size;      /* bytes of a vCPU's kvm_run mapping */
     bool has_sregs2;
     KvmXsaveLayout xsave;
@@ -46,6 +48,7 @@ typedef struct KvmVcpu {
     X86CPU *cpu;
     int fd;
     struct kvm_run *run;
+    struct kvm_coalesced_mmio_ring *ring; /* the machine's; NULL: none */
     atomic_bool entered;      /* in KVM_RUN, or about to: a kick must reach it */
     bool io_unfinished;       /* an access was answered; KVM_RUN has to finish it */
     int tid;                  /* of its thread; 0: the thread is not prepared */
@@ -85,6 +88,8 @@ bool kvm_call(int fd, unsigned long request, void *argument, const char *name, G
 /* Keeps the VM's memory slots as the flat view is, from now on. */
 void kvm_memory_init(KvmMachine *machine);
 void kvm_memory_free(KvmMachine *machine);
+/* Does the writes that the kernel has gathered; before anything else is done for the guest. */
+void kvm_flush_gathered(KvmVcpu *v);
 
 /* --- cpuid.c --------------------------------------------------------------------- */
 

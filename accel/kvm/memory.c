@@ -8,7 +8,13 @@
 #include <sys/ioctl.h>
 
 #include "accel/kvm/kvm.h"
+#include "util/lock.h"
 #include "util/log.h"
+
+/* The ring fills a page (linux/kvm.h, KVM_COALESCED_MMIO_MAX). */
+#define KVM_RING_ENTRIES                                                                           \
+    ((GUEST_PAGE_SIZE - sizeof(struct kvm_coalesced_mmio_ring)) /                                  \
+     sizeof(struct kvm_coalesced_mmio))
 
 typedef struct KvmSlot {
     RamSection section; /* size 0: the number is free */
@@ -94,15 +100,74 @@ static void slots_follow(void *opaque)
     }
 }
 
+/* --- writes that are gathered ------------------------------------------------------- */
+
+/* Stores to these addresses go to a ring instead of leaving the guest (api.rst 4.116). */
+static void zone_set(const KvmMachine *machine, const RamSection *zone, bool on)
+{
+    struct kvm_coalesced_mmio_zone argument = {.addr = zone->addr, .size = zone->size};
+
+    ioctl(machine->vm_fd, on ? KVM_REGISTER_COALESCED_MMIO : KVM_UNREGISTER_COALESCED_MMIO,
+          &argument);
+}
+
+static void zones_follow(void *opaque)
+{
+    KvmMachine *machine = opaque;
+    GArray *zones = memory_coalesced_sections(machine->memory);
+
+    for (unsigned i = 0; i < machine->zones->len; i++) {
+        const RamSection *zone = &g_array_index(machine->zones, RamSection, i);
+        if (!sections_have(zones, zone)) {
+            zone_set(machine, zone, false);
+        }
+    }
+    for (unsigned i = 0; i < zones->len; i++) {
+        const RamSection *zone = &g_array_index(zones, RamSection, i);
+        if (!sections_have(machine->zones, zone)) {
+            zone_set(machine, zone, true);
+        }
+    }
+    g_array_unref(machine->zones);
+    machine->zones = zones;
+}
+
+void kvm_flush_gathered(KvmVcpu *v)
+{
+    struct kvm_coalesced_mmio_ring *ring = v->ring;
+
+    if (!ring || ring->first == __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE)) {
+        return;
+    }
+    machine_lock();
+    while (ring->first != __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE)) {
+        const struct kvm_coalesced_mmio *entry = &ring->coalesced_mmio[ring->first];
+        memory_write(v->machine->memory, entry->phys_addr, entry->data, entry->len);
+        __atomic_store_n(&ring->first, (ring->first + 1) % KVM_RING_ENTRIES, __ATOMIC_RELEASE);
+    }
+    machine_unlock();
+}
+
+/* --- life ----------------------------------------------------------------------------- */
+
 void kvm_memory_init(KvmMachine *machine)
 {
     machine->slots = g_array_new(FALSE, TRUE, sizeof(KvmSlot));
     slots_follow(machine);
     memory_add_listener(machine->memory, slots_follow, machine);
+    if (machine->ring_page) {
+        machine->zones = g_array_new(FALSE, TRUE, sizeof(RamSection));
+        zones_follow(machine);
+        memory_add_listener(machine->memory, zones_follow, machine);
+    }
 }
 
 void kvm_memory_free(KvmMachine *machine)
 {
     memory_remove_listener(machine->memory, slots_follow, machine);
     g_array_unref(machine->slots);
+    if (machine->zones) {
+        memory_remove_listener(machine->memory, zones_follow, machine);
+        g_array_unref(machine->zones);
+    }
 }

@@ -179,6 +179,7 @@ static bool enter(KvmVcpu *v)
     result = ioctl(v->fd, KVM_RUN, 0);
     error = errno;
     v->io_unfinished = false;
+    kvm_flush_gathered(v);
     if (result >= 0) {
         return true;
     }

@@ -504,6 +504,8 @@ static void vga_map_window(Vga *vga, Machine *machine)
 {
     vga->window = memory_map_io(machine->memory, VGA_WINDOW, VGA_WINDOW_SIZE, &vga_memory_ops, vga,
                                 "vga", 10);
+    /* Stores have no effect that anything but another access to this chip could see. */
+    memory_mapping_set_flags(vga->window, MAP_READ | MAP_WRITE | MAP_COALESCE);
 }
 
 /* --- PCI ------------------------------------------------------------------------------- */

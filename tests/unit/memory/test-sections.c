@@ -101,6 +101,24 @@ static void test_partial_pages(Fixture *f, gconstpointer data)
     expect(f, "1000+1000:ram+0 w, 3000+6000:ram+2000 w");
 }
 
+/* Only what of the device writes can see, and only while it asks for it. */
+static void test_coalesced(Fixture *f, gconstpointer data)
+{
+    MemoryMapping *device = memory_map_io(f->space, 0xa000, 0x3000, &io_ops, f, "device", 10);
+    GArray *zones = memory_coalesced_sections(f->space);
+
+    g_assert_cmpuint(zones->len, ==, 0);
+    g_array_unref(zones);
+    memory_mapping_set_flags(device, MAP_READ | MAP_WRITE | MAP_COALESCE);
+    memory_map_io(f->space, 0xb000, 0x1000, &io_ops, f, "other", 11);
+    zones = memory_coalesced_sections(f->space);
+    g_assert_cmpuint(zones->len, ==, 2);
+    g_assert_cmphex(g_array_index(zones, RamSection, 0).addr, ==, 0xa000);
+    g_assert_cmphex(g_array_index(zones, RamSection, 0).size, ==, 0x1000);
+    g_assert_cmphex(g_array_index(zones, RamSection, 1).addr, ==, 0xc000);
+    g_array_unref(zones);
+}
+
 static void count_change(void *opaque)
 {
     ++*(unsigned *)opaque;
@@ -130,6 +148,7 @@ int main(int argc, char **argv)
     ADD(rom_and_device);
     ADD(shadow);
     ADD(partial_pages);
+    ADD(coalesced);
     ADD(listener_goes);
     return g_test_run();
 }
