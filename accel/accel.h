@@ -63,6 +63,11 @@ typedef struct VcpuOps {
      * at `pending`: makes it look. NULL: it always looks. Any thread.
      */
     void (*kick)(Vcpu *vcpu, uint32_t bits);
+    /*
+     * Brings the CPU's state in this process up to date, for those who look at it while the vCPU is
+     * parked. NULL: it always is.
+     */
+    void (*take_state)(Vcpu *vcpu);
     /* Guest TSC now, for the local APIC's deadline timer; NULL: CLOCK_VM counted at tsc_hz. */
     uint64_t (*read_tsc)(Vcpu *vcpu);
 } VcpuOps;

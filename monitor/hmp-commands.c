@@ -93,6 +93,9 @@ static void info_registers(Monitors *monitors, GString *out)
     for (unsigned i = 0; i < machine->vcpus->len; i++) {
         Vcpu *vcpu = g_ptr_array_index(machine->vcpus, i);
         vcpu_pause(vcpu);
+        if (vcpu->ops->take_state) {
+            vcpu->ops->take_state(vcpu);
+        }
         g_string_append_printf(out, "\nCPU#%u\n", i);
         print_registers(x86_cpu(vcpu), out);
         if (machine->power == POWER_RUNNING) {

@@ -106,7 +106,7 @@ void kvm_give_msrs(KvmVcpu *v, bool reset);
 
 /* --- state.c ------------------------------------------------------------------------- */
 
-/* The kernel's state into the X86CPU, and back. On the vCPU's thread. */
+/* The kernel's state into the X86CPU, and back. On the vCPU's thread, or with it parked. */
 void kvm_take_state(KvmVcpu *v, KvmStateParts parts);
 void kvm_give_state(KvmVcpu *v, KvmStateParts parts);
 

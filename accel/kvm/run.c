@@ -368,9 +368,20 @@ static void kvm_reset(Vcpu *vcpu)
     v->give_all = true;
 }
 
+/* After a reset the kernel has not been given the state yet: ours is the newer. */
+static void kvm_show_state(Vcpu *vcpu)
+{
+    KvmVcpu *v = kvm_vcpu(vcpu);
+
+    if (!v->give_all) {
+        kvm_take_state(v, KVM_STATE_ALL);
+    }
+}
+
 const VcpuOps kvm_vcpu_ops = {
     .run = kvm_run,
     .has_work = kvm_has_work,
     .reset = kvm_reset,
     .kick = kvm_kick,
+    .take_state = kvm_show_state,
 };

@@ -450,6 +450,26 @@ def test_hmp():
         equal(vm.wait(), 0, "exit status")
 
 
+def test_hmp_registers_of_kvm():
+    """The kernel has the registers while KVM runs a CPU: the monitor asks for them."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        raise vmtest.Skip("no /dev/kvm")
+    with vmtest.VM("-machine", "pc", "-S", "-display", "none", "-serial", "none", "-accel", "kvm",
+                   "-monitor", "stdio") as vm:
+        vm.send("info registers\n")
+        vm.expect(r"RIP=000000000000fff0")
+        vm.send("cont\n")
+        deadline = time.monotonic() + 30 * vmtest.SCALE
+        while True:
+            vm.send("info registers\n")
+            if vm.expect(r"RIP=(\w+)")[1] != "000000000000fff0":
+                break
+            check(time.monotonic() < deadline, "RIP stays at the reset vector")
+            time.sleep(0.1)
+        vm.send("quit\n")
+        equal(vm.wait(), 0, "exit status")
+
+
 def test_mux():
     """The terminal of -nographic: Ctrl-a c leads to the monitor and back."""
     with vmtest.VM("-machine", "pc", "-S", "-nographic") as vm:
