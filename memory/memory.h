@@ -115,7 +115,7 @@ typedef struct RamSection {
  */
 GArray *memory_ram_sections(MemorySpace *space);
 
-/* Addresses whose writes an engine may gather (MAP_COALESCE): a new array of RamSection, no block. */
+/* Where an engine may gather writes (MAP_COALESCE): a new array of RamSection without blocks. */
 GArray *memory_coalesced_sections(MemorySpace *space);
 
 /* --- Access ------------------------------------------------------------- */

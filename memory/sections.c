@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The RAM of the flat view as sections that an engine's guest can access without us, and what it may put off. */
+/* What of the flat view an engine's guest can access without us, and what it may put off. */
 #include "memory/internal.h"
 
 /* Whether writes to @addr reach byte @offset of @block, and up to where (inclusive) that holds. */
