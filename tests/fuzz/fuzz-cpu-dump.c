@@ -19,6 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         g_autofree char *cpudef = x86_cpu_cpudef_text(common, "x");
         g_autofree char *dump = x86_cpu_dump(model, &topology, "x");
         g_autoptr(X86CpuModel) again = x86_cpu_dump_read("x", dump, NULL);
+        g_assert_nonnull(cpudef);
         g_assert_nonnull(again);
         g_assert_cmpint(x86_cpu_compare(common, model, NULL), ==, X86_CPU_IDENTICAL);
     }
