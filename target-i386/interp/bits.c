@@ -13,16 +13,7 @@ static uint64_t source(X86CPU *cpu, const Insn *insn, unsigned size)
     if (insn->ea == EA_NONE) {
         return reg_get(cpu, insn->rm, size);
     }
-    switch (size) {
-    case 1:
-        return mmu_load8(cpu, insn_linear(cpu, insn, 1, false));
-    case 2:
-        return mmu_load16(cpu, insn_linear(cpu, insn, 2, false));
-    case 4:
-        return mmu_load32(cpu, insn_linear(cpu, insn, 4, false));
-    default:
-        return mmu_load64(cpu, insn_linear(cpu, insn, 8, false));
-    }
+    return mem_load(cpu, insn_linear(cpu, insn, size, false), size);
 }
 
 /* --- POPCNT, LZCNT, TZCNT ---------------- */

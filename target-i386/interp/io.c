@@ -112,11 +112,7 @@ static void ins_once(X86CPU *cpu, const Insn *insn)
     va = seg_linear(cpu, SEG_ES, string_register(cpu, insn, R_RDI), insn->opsize, true);
     mmu_probe(cpu, cpu->mmu_view, va, insn->opsize, ACCESS_WRITE);
     value = cpu_port_read(cpu, port, insn->opsize);
-    switch (insn->opsize) {
-    case 1: mmu_store8(cpu, va, value); break;
-    case 2: mmu_store16(cpu, va, value); break;
-    default: mmu_store32(cpu, va, value); break;
-    }
+    mem_store(cpu, va, value, insn->opsize);
     string_advance(cpu, insn, R_RDI);
 }
 
@@ -127,11 +123,7 @@ static void outs_once(X86CPU *cpu, const Insn *insn)
     uint32_t value;
 
     va = seg_linear(cpu, insn->seg, string_register(cpu, insn, R_RSI), insn->opsize, false);
-    switch (insn->opsize) {
-    case 1: value = mmu_load8(cpu, va); break;
-    case 2: value = mmu_load16(cpu, va); break;
-    default: value = mmu_load32(cpu, va); break;
-    }
+    value = mem_load(cpu, va, insn->opsize);
     cpu_port_write(cpu, port, value, insn->opsize);
     string_advance(cpu, insn, R_RSI);
 }
