@@ -118,7 +118,7 @@ typedef struct TlbEntry {
     uint64_t read_tag;
     uint64_t write_tag;
     uintptr_t addend; /* host address - virtual address; valid if a tag is */
-    RamBlock *block;  /* and where the page is, for code marks */
+    uintptr_t page;   /* host address of the page; 0: not entered since the last flush */
 } TlbEntry;
 
 /* Recently used guest-physical pages, for page walks and fills. */
@@ -206,6 +206,7 @@ typedef struct X86CPU {
     bool (*ferr)(void *opaque);
     void *ferr_opaque;
     uint64_t tlb_generation; /* changes with every flush: validates jump-cache entries */
+    uint64_t map_generation; /* changes when an address may lead to another page */
     TlbEntry tlb[MMU_VIEWS][TLB_SIZE];
     uint8_t tlb_shift[MMU_VIEWS][TLB_SIZE];      /* page size of the mapping, log2 */
     uint16_t tlb_touched[MMU_VIEWS][TLB_SIZE];   /* sets in use since the last flush */

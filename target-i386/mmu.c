@@ -361,7 +361,7 @@ bool mmu_translate(X86CPU *cpu, MmuView view, uint64_t va, unsigned access, uint
 
 static void tlb_touch(X86CPU *cpu, MmuView view, unsigned set)
 {
-    if (!cpu->tlb[view][set].block) { /* not entered since the last flush */
+    if (!cpu->tlb[view][set].page) { /* not entered since the last flush */
         cpu->tlb_touched[view][cpu->tlb_touched_count[view]++] = set;
     }
 }
@@ -376,7 +376,7 @@ static void tlb_enter(X86CPU *cpu, MmuView view, uint64_t va, const Walk *walk,
 
     tlb_touch(cpu, view, set);
     __atomic_store_n(&entry->write_tag, tlb_invalid_tag(set), __ATOMIC_RELAXED);
-    entry->block = page->block;
+    entry->page = (uintptr_t)page->read;
     __atomic_store_n(&entry->addend, (uintptr_t)page->read - tag, __ATOMIC_RELAXED);
     entry->read_tag = walk->readable ? tag : tlb_invalid_tag(set);
     cpu->tlb_shift[view][set] = walk->shift;
@@ -405,7 +405,7 @@ void mmu_init(X86CPU *cpu)
     for (unsigned view = 0; view < MMU_VIEWS; view++) {
         for (unsigned set = 0; set < TLB_SIZE; set++) {
             tlb_clear(cpu, view, set);
-            cpu->tlb[view][set].block = NULL;
+            cpu->tlb[view][set].page = 0;
         }
         cpu->tlb_touched_count[view] = 0;
     }
@@ -419,12 +419,13 @@ void mmu_flush(X86CPU *cpu)
             unsigned set = cpu->tlb_touched[view][i];
 
             tlb_clear(cpu, view, set);
-            cpu->tlb[view][set].block = NULL;
+            cpu->tlb[view][set].page = 0;
         }
         cpu->tlb_touched_count[view] = 0;
     }
     cpu->tlb_large = false;
     cpu->tlb_generation++;
+    cpu->map_generation++;
 }
 
 static void tlb_flush_large(X86CPU *cpu, MmuView view, uint64_t va)
@@ -451,6 +452,7 @@ void mmu_flush_page(X86CPU *cpu, uint64_t va)
         }
     }
     cpu->tlb_generation++;
+    cpu->map_generation++;
 }
 
 void mmu_memory_changed(X86CPU *cpu)
