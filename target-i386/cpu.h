@@ -128,8 +128,38 @@ typedef struct PhysPage {
     MemoryPage page;
 } PhysPage;
 
+/*
+ * What translated code reaches by displacements (accel/tcg/). A jump's tag is the address with the
+ * salt of mode and address space, so that a change of either needs no flush.
+ */
+#define JIT_JUMP_BITS 14
+#define JIT_SLOTS (1u << 16)
+typedef struct JitJump {
+    uint64_t tag;
+    const void *host;
+} JitJump;
+
+typedef struct X86JitState {
+    struct X86CPU *cpu;     /* itself */
+    void *jit;
+    uint64_t salt;
+    uint16_t flags;         /* arithmetic flags as LAHF and SETO AL leave them in AX */
+    uint8_t vec;            /* vector state is in the host's registers: VEC_* of accel/tcg/jit.h */
+    uint8_t vec_wanted;     /* and this much is to be there when the slow path returns */
+    bool leave;             /* a block was dropped: leave translated code */
+    uint32_t poll;          /* another thread wants attention */
+    uint32_t exit_link;     /* number of the link by which code was left, from 1; 0: none */
+    uint32_t mxcsr_default;
+    uint64_t scratch[4];
+    const void *resume;
+    JitJump *resume_jump;   /* lockstep: made for one branch */
+    JitJump jumps[1u << JIT_JUMP_BITS];
+    const void *slots[JIT_SLOTS]; /* where direct jumps to other pages lead */
+} X86JitState;
+
 typedef struct Insn Insn;
 typedef struct CodeCache CodeCache;
+typedef struct Block Block;
 typedef struct X86CpuModel X86CpuModel;
 
 #define MSR_MTRR_FIX_COUNT 11
@@ -213,6 +243,9 @@ typedef struct X86CPU {
     uint16_t tlb_touched_count[MMU_VIEWS];
     bool tlb_large;         /* some entry is part of a page above 4 KiB */
     PhysPage phys_cache[PHYS_CACHE_SIZE];
+    /* Runs a block in place of the interpreter; false if it did not. NULL: there is no such. */
+    bool (*engine)(struct X86CPU *cpu, Block *block);
+    X86JitState jit;
 } X86CPU;
 
 static inline X86CPU *x86_cpu(Vcpu *vcpu)

@@ -530,6 +530,25 @@ static const MemoryPage *resolve(X86CPU *cpu, MmuView view, uint64_t va, unsigne
     return page;
 }
 
+bool mmu_fill(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, bool write)
+{
+    const TlbEntry *entry = mmu_tlb_entry(cpu, view, va);
+    const MemoryPage *page;
+    Walk walk;
+
+    if ((va & PAGE_OFFSET_MASK) + size > GUEST_PAGE_SIZE ||
+        (cpu_long_mode(cpu) && !cpu_canonical(cpu, va)) ||
+        !walk_page(cpu, view, va, write ? ACCESS_WRITE : ACCESS_READ, &walk)) {
+        return false;
+    }
+    page = phys_page(cpu, walk.gpa);
+    if (!page->read || cpu_debug_page_watched(cpu, va)) {
+        return false;
+    }
+    tlb_enter(cpu, view, va, &walk, page);
+    return (va ^ (write ? entry->write_tag : entry->read_tag)) <= GUEST_PAGE_SIZE - size;
+}
+
 static bool crosses_page(uint64_t va, unsigned size)
 {
     return (va & PAGE_OFFSET_MASK) + size > GUEST_PAGE_SIZE;

@@ -116,6 +116,12 @@ void mmu_rmw_end(X86CPU *cpu, MmuRmw *rmw);
 bool mmu_translate(X86CPU *cpu, MmuView view, uint64_t va, unsigned access, uint64_t *gpa,
                    uint32_t *error);
 
+/*
+ * For translated code: makes the TLB hit for @size bytes at @va. False, and nothing raised, where
+ * that cannot be: a fault, a device, a watched page, a page crossing.
+ */
+bool mmu_fill(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, bool write);
+
 void mmu_init(X86CPU *cpu);                           /* of a new CPU */
 void mmu_flush(X86CPU *cpu);                          /* everything */
 void mmu_memory_changed(X86CPU *cpu);                 /* the physical map is another one */

@@ -57,6 +57,8 @@ struct CodeCache {
     bool queue_all;       /* the queue overflowed */
     unsigned insns;       /* decoded and alive */
     GPtrArray *retired;   /* blocks to free when none runs */
+    void (*dropped)(void *opaque, Block *block); /* NULL: nobody wants to know */
+    void *dropped_opaque;
     Block *scratch;       /* the uncached block: code in device memory */
     Block *hash[HASH_SIZE];
     FetchEntry fetch[FETCH_TLB_SIZE];
@@ -133,6 +135,12 @@ void code_cache_free(CodeCache *cache)
 CodeDomain *code_cache_domain(CodeCache *cache)
 {
     return cache->domain;
+}
+
+void code_cache_watch(CodeCache *cache, void (*dropped)(void *opaque, Block *block), void *opaque)
+{
+    cache->dropped = dropped;
+    cache->dropped_opaque = opaque;
 }
 
 JumpEntry *code_jump_entries(CodeCache *cache)
@@ -230,6 +238,9 @@ static void block_drop(CodeCache *cache, Block *block)
 {
     CodePage *page = page_find(cache, block->ram);
 
+    if (cache->dropped && block->translations) {
+        cache->dropped(cache->dropped_opaque, block);
+    }
     hash_remove(cache, block);
     page_unlink(page, block);
     if (block_in_second_page(block)) {
@@ -315,6 +326,7 @@ static bool cache_written(CodeCache *cache, uint64_t ram, uint64_t size)
     }
     /* Not vcpu_raise(): a sleeping CPU need not wake for it, and no other lock is taken in here. */
     atomic_fetch_or(&cache->cpu->vcpu.pending, VCPU_CODE_CHANGED);
+    __atomic_store_n(&cache->cpu->jit.poll, 1, __ATOMIC_SEQ_CST);
     return true;
 }
 
@@ -608,6 +620,18 @@ static Block *hash_find(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
         }
     }
     return NULL;
+}
+
+void code_block_bytes(X86CPU *cpu, const Block *block, uint8_t *out)
+{
+    uint64_t pc = code_pc(cpu);
+    unsigned room = GUEST_PAGE_SIZE - (pc & (GUEST_PAGE_SIZE - 1));
+    unsigned first = MIN(room, block->bytes);
+
+    memcpy(out, fetch_page(cpu, pc)->page.read + (pc & (GUEST_PAGE_SIZE - 1)), first);
+    if (first < block->bytes) {
+        memcpy(out + first, fetch_page(cpu, pc + first)->page.read, block->bytes - first);
+    }
 }
 
 /* Between blocks: frees what was dropped, and everything when there is too much of it. */

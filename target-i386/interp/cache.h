@@ -22,6 +22,8 @@ struct Block {
     uint8_t tail;         /* bytes to advance after the last instruction (0: it sets RIP) */
     Block *hash_next;
     Block *page_next[2];
+    struct TransBlock *translations; /* of the translator (accel/tcg/) */
+    uint32_t heat;        /* how often it was interpreted */
     Insn insns[];
 };
 
@@ -51,6 +53,12 @@ typedef struct JumpEntry {
     uint64_t key;  /* of code_jump_key() */
 } JumpEntry;
 
+/* Calls @dropped for each block that is dropped, before it is; its own thread. */
+void code_cache_watch(CodeCache *cache, void (*dropped)(void *opaque, Block *block), void *opaque);
+/*
+ * Copies the bytes of @block, which starts at the CPU's RIP, into @out, of 15 * BLOCK_MAX_INSNS.
+ */
+void code_block_bytes(X86CPU *cpu, const Block *block, uint8_t *out);
 JumpEntry *code_jump_entries(CodeCache *cache);
 
 /*

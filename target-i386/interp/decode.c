@@ -75,6 +75,11 @@ static void insn_ud(X86CPU *cpu, const Insn *insn)
     cpu_raise_ud(cpu);
 }
 
+bool insn_is_undefined(const Insn *insn)
+{
+    return insn->fn == insn_ud;
+}
+
 uint16_t insn_register_offset(ZydisRegister reg)
 {
     if (reg >= ZYDIS_REGISTER_AH && reg <= ZYDIS_REGISTER_BH) {

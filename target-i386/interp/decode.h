@@ -24,4 +24,7 @@ typedef enum {
 DecodeResult decode_insn(Decoder *decoder, X86CPU *cpu, const uint8_t *bytes, unsigned size,
                          Insn *insn);
 
+/* True if the CPU raises #UD for it. */
+bool insn_is_undefined(const Insn *insn);
+
 #endif

@@ -147,6 +147,12 @@ void interp_run(Vcpu *vcpu)
         deliver_exception(cpu);
     }
     for (;;) {
+        Block *block;
+
+        if (G_UNLIKELY(__atomic_load_n(&cpu->jit.poll, __ATOMIC_RELAXED))) {
+            /* Before `pending` is looked at: who raises something later sets it again. */
+            __atomic_store_n(&cpu->jit.poll, 0, __ATOMIC_SEQ_CST);
+        }
         if (G_UNLIKELY(vcpu_pending(vcpu) || vcpu->halted) && !handle_pending(cpu)) {
             return;
         }
@@ -157,7 +163,10 @@ void interp_run(Vcpu *vcpu)
         if (log_enabled(LOG_EXEC)) {
             log_block(cpu);
         }
-        run_block(cpu, code_find(cpu, jumps));
+        block = code_find(cpu, jumps);
+        if (!cpu->engine || !cpu->engine(cpu, block)) {
+            run_block(cpu, block);
+        }
     }
 }
 

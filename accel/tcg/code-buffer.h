@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Memory for generated code: a memfd mapped twice, writable and executable, never both. Two halves:
+ * code that usually runs, and the rest. Pages cost host memory only once written.
+ */
+#ifndef ACCEL_TCG_CODE_BUFFER_H
+#define ACCEL_TCG_CODE_BUFFER_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct CodeBuffer {
+    int fd;
+    size_t size;
+    uint8_t *rw;
+    const uint8_t *rx;
+    uint8_t *hot, *hot_start, *hot_end;    /* writable mapping */
+    uint8_t *cold, *cold_start, *cold_end;
+} CodeBuffer;
+
+/* False and why not: the host refuses executable memory. */
+bool code_buffer_init(CodeBuffer *buffer, size_t size, GError **error);
+void code_buffer_clear(CodeBuffer *buffer);
+/* What is written so far stays over a reset. */
+void code_buffer_keep(CodeBuffer *buffer);
+/* Forgets all code but what is kept, and gives its memory back to the host. */
+void code_buffer_reset(CodeBuffer *buffer);
+
+static inline const uint8_t *code_rx(const CodeBuffer *buffer, const uint8_t *rw)
+{
+    return buffer->rx + (rw - buffer->rw);
+}
+
+#endif

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Branches, calls, returns, pushes and pops, and division, in translated code. */
+#include "accel/tcg/trans.h"
+#include "target-i386/interp/decode.h"
+
+/* --- direct ways out ---------------------------------------------------------------- */
+
+static bool same_page(Trans *t, uint64_t target)
+{
+    return t->block->ram2 == UINT64_MAX && !((target ^ t->rip) >> GUEST_PAGE_BITS);
+}
+
+/* Goes to @target: by the rel32 at @jcc of a conditional jump, or by a jump of its own. */
+static void leave_to(Trans *t, uint64_t target, uint8_t *jcc)
+{
+    Link *link = jit_link_new(t->jit, t->tb, target);
+    ColdStub *stub;
+
+    link->flags_in_memory = t->flags == FLAGS_MEMORY;
+    if (same_page(t, target)) {
+        link->at = jcc ? jcc : emit_jmp(&t->a);
+        stub = trans_cold(t, COLD_LINK, link->at);
+    } else {
+        link->slot = t->jit->slot_count++;
+        if (!jcc) {
+            emit_op_mem(&t->a, false, 0xff, 4, GS(jit.slots[link->slot]));
+        }
+        stub = trans_cold(t, COLD_LINK, jcc);
+    }
+    stub->link = link;
+}
+
+static uint64_t branch_target(Trans *t)
+{
+    return trans_next_rip(t) + trans_cur(t)->ops[0].imm.value.u;
+}
+
+void trans_jump(Trans *t)
+{
+    leave_to(t, branch_target(t), NULL);
+}
+
+void trans_jump_if(Trans *t)
+{
+    trans_need_flags(t);
+    leave_to(t, branch_target(t), emit_jcc(&t->a, trans_cur(t)->zi.opcode & 15));
+    leave_to(t, trans_next_rip(t), NULL);
+}
+
+void trans_fall_through(Trans *t)
+{
+    leave_to(t, trans_next_rip(t), NULL);
+}
+
+/* --- the stack --------------------------------------------------------------------------- */
+
+static void move_sp(Trans *t, int32_t step)
+{
+    emit_lea(&t->a, H_R8, (HostMem){.base = H_R8, .index = H_NONE, .disp = step});
+}
+
+/* A temporary beside the stack operand @m. */
+static unsigned temp_beside(Trans *t, HostMem *m)
+{
+    uint8_t temps[3];
+
+    if (m->base == H_R9 && m->index == H_R10) {
+        emit_lea(&t->a, H_R9, *m);
+        *m = (HostMem){.base = H_R9, .index = H_NONE};
+    }
+    trans_temps(t, m, temps);
+    return temps[0];
+}
+
+static void push_imm(Trans *t, uint64_t value)
+{
+    HostMem m = trans_stack(t, -8, 8, true);
+
+    if ((int64_t)value == (int32_t)value) {
+        emit_op_mem(&t->a, true, 0xc7, 0, m);
+        put32(&t->a, (uint32_t)value);
+    } else {
+        unsigned temp = temp_beside(t, &m);
+
+        emit_mov_imm(&t->a, temp, value);
+        emit_store(&t->a, temp, m);
+    }
+    move_sp(t, -8);
+}
+
+void trans_push(Trans *t)
+{
+    const ZydisDecodedOperand *op = &trans_cur(t)->ops[0];
+    unsigned guest, host;
+    HostMem m;
+
+    if (op->type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+        push_imm(t, (uint64_t)op->imm.value.s);
+        return;
+    }
+    guest = insn_register_offset(op->reg.value) / 8;
+    host = trans_host_reg(guest);
+    m = trans_stack(t, -8, 8, true);
+    if (host == H_NONE) {
+        host = trans_read_reg(t, guest, temp_beside(t, &m));
+    }
+    emit_store(&t->a, host, m);
+    move_sp(t, -8);
+}
+
+void trans_pop(Trans *t)
+{
+    unsigned guest = insn_register_offset(trans_cur(t)->ops[0].reg.value) / 8;
+    unsigned host = trans_host_reg(guest);
+    HostMem m = trans_stack(t, 0, 8, false);
+
+    if (host != H_NONE) {
+        emit_load(&t->a, host, m);
+    } else {
+        emit_load(&t->a, H_R9, m);
+        emit_store(&t->a, H_R9, GS_REG(guest));
+    }
+    if (guest != R_RSP) {
+        move_sp(t, 8);
+    }
+}
+
+void trans_leave(Trans *t)
+{
+    static const ZydisDecodedOperand frame = {
+        .mem = {.base = ZYDIS_REGISTER_RBP, .index = ZYDIS_REGISTER_NONE,
+                .segment = ZYDIS_REGISTER_SS},
+    };
+    HostMem m = trans_memory(t, &frame, 8, false, false);
+
+    emit_load(&t->a, H_R9, m);
+    emit_lea(&t->a, H_R8, (HostMem){.base = H_RBP, .index = H_NONE, .disp = 8});
+    emit_mov(&t->a, H_RBP, H_R9);
+}
+
+/* --- indirect ways out ------------------------------------------------------------------------ */
+
+/*
+ * Looks the address in r9 up in the jump cache: r10 is the entry's offset. A miss interprets the
+ * instruction, of which nothing has been done yet. Flags must be in memory.
+ */
+static void look_up(Trans *t)
+{
+    Asm *a = &t->a;
+
+    emit_op_reg(a, false, 0x8b, H_R10, H_R9);
+    emit_op_reg(a, false, 0xc1, 5, H_R10);
+    put8(a, 12);
+    emit_op_reg(a, false, 0x33, H_R10, H_R9);
+    emit_alu_imm(a, false, 4, H_R10, (1 << JIT_JUMP_BITS) - 1);
+    emit_op_reg(a, false, 0xc1, 4, H_R10);
+    put8(a, 4);
+    emit_op_mem(a, true, 0x33, H_R9, GS(jit.salt));
+    emit_op_mem(a, true, 0x3b, H_R9, (HostMem){H_R10, H_NONE, 0, true, CPU_FIELD(jit.jumps[0].tag)});
+    trans_cold(t, COLD_SLOW, emit_jcc(a, CC_NE))->site.flags |= SITE_LOOKUP;
+}
+
+void trans_call(Trans *t)
+{
+    push_imm(t, trans_next_rip(t));
+    leave_to(t, branch_target(t), NULL);
+}
+
+static HostMem found(void)
+{
+    return (HostMem){H_R10, H_NONE, 0, true, CPU_FIELD(jit.jumps[0].host)};
+}
+
+/* The target of an indirect branch into r9. */
+static void load_target(Trans *t)
+{
+    TransInsn *ti = trans_cur(t);
+    const ZydisDecodedOperand *op = &ti->ops[0];
+
+    trans_clobber_flags(t, AF_ALL);
+    if (op->type == ZYDIS_OPERAND_TYPE_MEMORY) {
+        emit_load(&t->a, H_R9, trans_memory(t, op, 8, false, false));
+    } else {
+        unsigned guest = insn_register_offset(op->reg.value) / 8;
+
+        emit_mov(&t->a, H_R9, trans_read_reg(t, guest, H_R9));
+    }
+}
+
+void trans_jump_indirect(Trans *t)
+{
+    load_target(t);
+    look_up(t);
+    emit_op_mem(&t->a, false, 0xff, 4, found());
+}
+
+void trans_call_indirect(Trans *t)
+{
+    load_target(t);
+    look_up(t);
+    emit_load(&t->a, H_R10, found());
+    emit_store(&t->a, H_R10, GS(jit.scratch[3]));
+    push_imm(t, trans_next_rip(t));
+    emit_op_mem(&t->a, false, 0xff, 4, GS(jit.scratch[3]));
+}
+
+void trans_return(Trans *t)
+{
+    const ZydisDecodedOperand *op = &trans_cur(t)->ops[0];
+    bool has_imm = op->type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
+                   op->visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT;
+
+    trans_clobber_flags(t, AF_ALL);
+    emit_load(&t->a, H_R9, trans_stack(t, 0, 8, false));
+    look_up(t);
+    move_sp(t, 8 + (has_imm ? (int32_t)op->imm.value.u : 0));
+    emit_op_mem(&t->a, false, 0xff, 4, found());
+}
+
+/* --- division ----------------------------------------------------------------------------------- */
+
+/*
+ * The divisor in r9; the interpreter gets what might raise #DE. DIV: the high half must be below
+ * the divisor. IDIV: the dividend must be a sign-extended one of single width, the divisor neither
+ * 0 nor -1.
+ */
+static void guard_division(Trans *t, bool wide)
+{
+    Asm *a = &t->a;
+    ColdStub *stub;
+
+    if (trans_cur(t)->zi.mnemonic == ZYDIS_MNEMONIC_DIV) {
+        emit_op_reg(a, wide, 0x3b, H_RDX, H_R9);
+        trans_cold(t, COLD_SLOW, emit_jcc(a, CC_AE));
+        return;
+    }
+    emit_op_reg(a, wide, 0x8b, H_R10, H_RAX);
+    emit_op_reg(a, wide, 0xc1, 7, H_R10);
+    put8(a, wide ? 63 : 31);
+    emit_op_reg(a, wide, 0x3b, H_R10, H_RDX);
+    stub = trans_cold(t, COLD_SLOW, emit_jcc(a, CC_NE));
+    emit_op_mem(a, wide, 0x8d, H_R10, (HostMem){.base = H_R9, .index = H_NONE, .disp = 1});
+    emit_alu_imm(a, wide, 7, H_R10, 1);
+    stub->at2 = emit_jcc(a, CC_BE);
+}
+
+void trans_divide(Trans *t)
+{
+    TransInsn *ti = trans_cur(t);
+    bool wide = ti->zi.operand_width == 64;
+    const ZydisDecodedOperand *op = &ti->ops[0];
+
+    if (ti->mem >= 0) {
+        HostMem m = ti->group >= 0
+                        ? trans_stack(t, (int32_t)op->mem.disp.value, op->size / 8, false)
+                        : trans_memory(t, op, op->size / 8, false, false);
+
+        emit_op_mem(&t->a, wide, 0x8b, H_R9, m);
+    } else {
+        unsigned guest = insn_register_offset(op->reg.value) / 8;
+
+        trans_clobber_flags(t, ti->live_in);
+        emit_mov(&t->a, H_R9, trans_read_reg(t, guest, H_R9));
+    }
+    trans_clobber_flags(t, ti->live_in);
+    guard_division(t, wide);
+    emit_op_reg(&t->a, wide, 0xf7, ti->zi.mnemonic == ZYDIS_MNEMONIC_DIV ? 6 : 7, H_R9);
+}

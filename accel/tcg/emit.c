@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Encoding of the host instructions that surround the guest's (SDM 2A chapter 2). */
+#include "accel/tcg/emit.h"
+
+void emit_modrm_mem(Asm *a, unsigned reg, const HostMem *m)
+{
+    unsigned mod, base = m->base & 7;
+
+    reg = (reg & 7) << 3;
+    if (m->base == H_NONE) { /* SIB without base: disp32 */
+        put8(a, reg | 4);
+        put8(a, (m->index == H_NONE ? 0x20 : m->scale << 6 | (m->index & 7) << 3) | 5);
+        put32(a, (uint32_t)m->disp);
+        return;
+    }
+    if (m->disp == 0 && base != 5) {
+        mod = 0;
+    } else {
+        mod = m->disp == (int8_t)m->disp && !m->wide_disp ? 1 : 2;
+    }
+    if (m->index == H_NONE && base != 4) {
+        put8(a, mod << 6 | reg | base);
+    } else {
+        put8(a, mod << 6 | reg | 4);
+        put8(a, (m->index == H_NONE ? 0x20 : m->scale << 6 | (m->index & 7) << 3) | base);
+    }
+    if (mod == 1) {
+        put8(a, (uint8_t)m->disp);
+    } else if (mod == 2) {
+        put32(a, (uint32_t)m->disp);
+    }
+}
+
+static void put_opcode(Asm *a, unsigned opcode)
+{
+    if (opcode & 0xff00) {
+        put8(a, opcode >> 8);
+    }
+    put8(a, (uint8_t)opcode);
+}
+
+void emit_op_mem(Asm *a, bool wide, unsigned opcode, unsigned reg, HostMem m)
+{
+    uint8_t rex = (wide ? 8 : 0) | (reg & 8 ? 4 : 0) | mem_rex(&m);
+
+    if (m.gs) {
+        put8(a, 0x65);
+    }
+    if (rex) {
+        put8(a, 0x40 | rex);
+    }
+    put_opcode(a, opcode);
+    emit_modrm_mem(a, reg, &m);
+}
+
+void emit_op_reg(Asm *a, bool wide, unsigned opcode, unsigned reg, unsigned rm)
+{
+    uint8_t rex = (wide ? 8 : 0) | (reg & 8 ? 4 : 0) | (rm & 8 ? 1 : 0);
+
+    if (rex) {
+        put8(a, 0x40 | rex);
+    }
+    put_opcode(a, opcode);
+    put8(a, 0xc0 | (reg & 7) << 3 | (rm & 7));
+}
+
+void emit_alu_imm(Asm *a, bool wide, unsigned op, unsigned rm, int32_t imm)
+{
+    bool small = imm == (int8_t)imm;
+
+    emit_op_reg(a, wide, small ? 0x83 : 0x81, op, rm);
+    if (small) {
+        put8(a, (uint8_t)imm);
+    } else {
+        put32(a, (uint32_t)imm);
+    }
+}
+
+void emit_mov_imm(Asm *a, unsigned reg, uint64_t value)
+{
+    if (value == (uint32_t)value) {
+        if (reg & 8) {
+            put8(a, 0x41);
+        }
+        put8(a, 0xb8 | (reg & 7));
+        put32(a, (uint32_t)value);
+    } else if ((int64_t)value == (int32_t)value) {
+        emit_op_reg(a, true, 0xc7, 0, reg);
+        put32(a, (uint32_t)value);
+    } else {
+        put8(a, 0x48 | (reg & 8 ? 1 : 0));
+        put8(a, 0xb8 | (reg & 7));
+        put64(a, value);
+    }
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What translated code calls: TLB misses, and instructions that the interpreter carries out. */
+#include "accel/tcg/jit.h"
+
+#include "target-i386/mmu.h"
+
+/* AH has SF ZF AF PF CF as EFLAGS does, AL is OF. */
+static uint32_t flags_to_cc(uint16_t flags)
+{
+    return (flags >> 8 & (FL_ARITH & 0xff)) | (flags & 1 ? FL_OF : 0);
+}
+
+static uint16_t flags_from_cc(uint32_t cc)
+{
+    return (cc & 0xff) << 8 | 2 << 8 | (cc & FL_OF ? 1 : 0);
+}
+
+void jit_flags_to_cpu(X86CPU *cpu)
+{
+    cpu->cc = flags_to_cc(cpu->jit.flags);
+}
+
+void jit_flags_from_cpu(X86CPU *cpu)
+{
+    cpu->jit.flags = flags_from_cc(cpu->cc);
+}
+
+static TransBlock *site_block(Jit *jit, const SiteInfo *site)
+{
+    return g_ptr_array_index(jit->blocks, site->tb);
+}
+
+const void *jit_fill(X86CPU *cpu, const SiteInfo *site, uint64_t va)
+{
+    const Jit *jit = cpu->jit.jit;
+    const TransBlock *tb = jit->blocks->pdata[site->tb];
+
+    if (!(site->flags & SITE_FILL) || ((site->flags & SITE_ALIGN) && (va & (site->size - 1))) ||
+        !mmu_fill(cpu, (tb->mode >> MODE_VIEW_SHIFT) & 3, va, site->size,
+                  site->flags & SITE_WRITE)) {
+        return NULL;
+    }
+    if (jit->lockstep && (site->flags & SITE_WRITE) && !lockstep_note_write((Jit *)jit, va)) {
+        return NULL;
+    }
+    return jit->buffer.rx + tb->insn_host[site->insn];
+}
+
+static uint64_t insn_rip(const TransBlock *tb, unsigned number)
+{
+    uint64_t rip = tb->rip;
+
+    for (unsigned i = 0; i < number; i++) {
+        rip += tb->block->insns[i].len;
+    }
+    return rip;
+}
+
+/* True if translated code may go on behind an interpreted instruction. */
+static bool may_go_on(const X86CPU *cpu, const Jit *jit, const TransBlock *tb)
+{
+    return !cpu->jit.leave && vcpu_pending((Vcpu *)&cpu->vcpu) == jit->known_pending &&
+           !cpu->interrupt_shadow && !cpu->debug_active &&
+           cpu->map_generation == jit->map_generation && jit_mode(cpu) == tb->mode;
+}
+
+/* In lockstep nothing is interpreted here: indirect branches end the block, others stop before. */
+static const void *lockstep_slow(X86CPU *cpu, Jit *jit, TransBlock *tb, const SiteInfo *site,
+                                 uint64_t va)
+{
+    uint64_t target = va ^ cpu->jit.salt;
+    JitJump *jump = &cpu->jit.jumps[jit_jump_hash(target)];
+
+    if (site->flags & SITE_LOOKUP) {
+        jump->tag = va;
+        jump->host = jit->leave;
+        cpu->jit.resume_jump = jump;
+        cpu->cpu_rip = target;
+        lockstep_stopped(jit, 0, true);
+        cpu->jit.vec_wanted = site->vec;
+        return jit->buffer.rx + tb->insn_host[site->insn];
+    }
+    lockstep_stopped(jit, site->insn, false);
+    jit->skip = true;
+    return NULL;
+}
+
+const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va)
+{
+    Jit *jit = cpu->jit.jit;
+    TransBlock *tb = site_block(jit, site);
+    const Insn *insn = &tb->block->insns[site->insn];
+
+    {
+        const void *again = jit_fill(cpu, site, va);
+        if (again) {
+            cpu->jit.vec_wanted = site->vec;
+            return again;
+        }
+    }
+    cpu->cpu_rip = insn_rip(tb, site->insn);
+    if (site->flags & SITE_FLAGS) {
+        jit_flags_to_cpu(cpu);
+    }
+    if (jit->lockstep) {
+        return lockstep_slow(cpu, jit, tb, site, va);
+    }
+    if (site->flags & SITE_GROUP) {
+        jit->skip = true;
+        jit_group_failed(jit, tb);
+        return NULL;
+    }
+    jit->stats.fallbacks[insn->mnemonic]++;
+    cpu->insn = insn;
+    insn->fn(cpu, insn);
+    cpu->icount++;
+    if (insn->flags & INSN_END) {
+        return NULL;
+    }
+    cpu->cpu_rip += insn->len;
+    if (!may_go_on(cpu, jit, tb)) {
+        return NULL;
+    }
+    jit_flags_from_cpu(cpu);
+    cpu->jit.vec_wanted = site->vec;
+    return jit->buffer.rx + tb->insn_host[site->insn + 1];
+}

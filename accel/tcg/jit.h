@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The translator: one per vCPU. Its generated code keeps guest registers in host registers, guest
+ * arithmetic flags in the host's, and finds the CPU state at gs:[displacement]
+ * (docs/translator.md). Internal to accel/tcg/.
+ */
+#ifndef ACCEL_TCG_JIT_H
+#define ACCEL_TCG_JIT_H
+
+#include "accel/tcg/emit.h"
+#include "accel/tcg/code-buffer.h"
+#include "target-i386/cpu.h"
+#include "target-i386/interp/cache.h"
+
+typedef struct Jit Jit;
+typedef struct TransBlock TransBlock;
+typedef struct Lockstep Lockstep;
+
+/* What of the CPU's mode translated code depends on. */
+enum {
+    MODE_USER = 1u << 0,     /* CPL 3 */
+    MODE_VIEW_SHIFT = 1,     /* MmuView, two bits */
+    MODE_SSE = 1u << 3,      /* SSE instructions would run, by CR0 and CR4 */
+    MODE_AVX = 1u << 4,
+    MODE_AVX512 = 1u << 5,
+    MODE_X87 = 1u << 6,
+    MODE_CODE64 = 1u << 7,
+    MODE_NEVER = 1u << 8,    /* this mode is the interpreter's */
+};
+
+/*
+ * A way out of a block to a known address. Within a page it is the rel32 at @at, to another page an
+ * entry of cpu->jit.slots, which is emptied when the mapping changes.
+ */
+typedef struct Link {
+    TransBlock *from;
+    TransBlock *to;          /* NULL: leads to its stub */
+    struct Link *next, *prev; /* of those that lead to the same block */
+    uint64_t target;         /* RIP */
+    uint8_t *at;             /* of the rel32, writable mapping; NULL: a slot */
+    const uint8_t *stub;     /* executable mapping */
+    uint32_t id;
+    uint32_t slot;
+    int32_t used_index;      /* in Jit.slots_used, -1: is not there */
+    bool flags_in_memory;    /* goes to the entry that takes them from there */
+} Link;
+
+#define LINKS_MAX 2
+
+struct TransBlock {
+    Block *block;
+    TransBlock *next;        /* of the same decoded block */
+    uint64_t rip;            /* of the first instruction */
+    uint32_t mode;
+    uint32_t id;
+    const uint8_t *entry;    /* flags in the host's, executable mapping */
+    const uint8_t *entry_m;  /* flags in memory */
+    Link *incoming;
+    uint16_t group_failed;   /* how often a check for several accesses failed */
+    bool regroup;            /* too often: to be translated without such */
+    bool no_groups;
+    Link links[LINKS_MAX];
+    uint8_t link_count;
+    uint8_t count;           /* instructions */
+    uint8_t undefined;       /* arithmetic flags undefined at its end, in the same form */
+    uint8_t flags_in;        /* arithmetic flags that it needs at entry (bits 7:0, OF as bit 1) */
+    uint32_t insn_host[];    /* where each instruction begins, from the buffer's start; the end */
+};
+
+/* What the slow path learns from the bytes behind its call. */
+typedef struct SiteInfo {
+    uint32_t tb;             /* id */
+    uint8_t insn;            /* number in the block */
+    uint8_t vec;             /* VEC_*: vector state that the code behind it relies on */
+    uint16_t flags;          /* SITE_* */
+    uint16_t size;           /* bytes of the access */
+} SiteInfo;
+
+enum {
+    SITE_WRITE = 1u << 0,
+    SITE_FLAGS = 1u << 2,    /* arithmetic flags are in memory now, not lost */
+    SITE_GROUP = 1u << 3,    /* the check serves later accesses too: a failed one ends the block */
+    SITE_FILL = 1u << 4,     /* an access that missed the TLB; else: interpret */
+    SITE_ALIGN = 1u << 5,    /* and must be aligned to its size */
+    SITE_LOOKUP = 1u << 6,   /* no access: the jump cache does not know the address r9 */
+};
+
+/* Statistics, for `info jit` and -d stats. */
+typedef struct JitStats {
+    uint64_t translated, translated_insns, translate_ns;
+    uint64_t entries, fills, slow, group_failed, links, flushes, map_changes;
+    uint64_t *fallbacks;     /* by mnemonic */
+} JitStats;
+
+struct Jit {
+    X86CPU *cpu;
+    CodeBuffer buffer;
+    ZydisDecoder decoder;
+    GPtrArray *blocks;       /* TransBlock by id; NULL where it was dropped */
+    GPtrArray *links;        /* Link by id */
+    GPtrArray *slots_used;   /* links whose slots lead to blocks */
+    uint32_t slot_count;
+    uint64_t map_generation; /* that slots and jumps were filled under */
+    uint32_t modes[16];      /* the modes that have numbers, for salts */
+    unsigned mode_count;
+    uint32_t epoch;          /* counts map changes, for salts */
+    Link *pending_link;      /* by which code was left: to be joined to what runs next */
+    struct Trans *trans;     /* work space */
+    bool flush_wanted;       /* the buffer is full */
+    bool skip;               /* the next block is the interpreter's */
+    uint32_t known_pending;  /* what is pending but masked: no reason to leave */
+    uint32_t threshold;      /* interpretations of a block before it is translated */
+    bool exact;              /* flags are right at every fault */
+    bool bmi2;
+    unsigned vec_kind;       /* of the host: VEC_* */
+    Lockstep *lockstep;      /* NULL: off */
+    JitStats stats;
+    /* Trampolines, executable mapping. */
+    void (*enter)(const void *host);
+    const uint8_t *leave;         /* state in registers, flags in memory */
+    const uint8_t *leave_flags;   /* flags in the host's */
+    const uint8_t *leave_saved;   /* state in memory already */
+    const uint8_t *slow;          /* call it; SiteInfo follows */
+    const uint8_t *vec_load[4];   /* call it; clobbers r9 and flags; SiteInfo follows */
+    const uint8_t *vec_save[4];
+};
+
+enum { VEC_NONE, VEC_SSE, VEC_AVX, VEC_AVX512 };
+
+/* --- life ----------------------------------------------------------------------- */
+
+/* A translator for @cpu with @buffer_size bytes of code; NULL and why not. */
+Jit *jit_new(X86CPU *cpu, size_t buffer_size, GError **error);
+void jit_free(Jit *jit);
+/* Runs translated code from the start of @block; false if the interpreter must (X86CPU.engine). */
+bool jit_run(X86CPU *cpu, Block *block);
+/* Another thread wants the vCPU's attention (VcpuOps.kick). */
+void jit_kick(Vcpu *vcpu, uint32_t bits);
+
+/* --- blocks (blocks.c) ------------------------------------------------------------- */
+
+uint32_t jit_mode(const X86CPU *cpu);
+/* The translation of @block at the CPU's RIP in @mode, or NULL if there is none (yet). */
+TransBlock *jit_find(Jit *jit, Block *block, uint32_t mode);
+/* A block without code yet, which jit_block_free() or jit_block_publish() must follow. */
+TransBlock *jit_block_new(Jit *jit, Block *block, uint32_t mode);
+void jit_block_free(Jit *jit, TransBlock *tb);
+void jit_block_publish(Jit *jit, TransBlock *tb);
+void jit_block_drop(Jit *jit, TransBlock *tb);
+/* Drops everything translated. Not while translated code runs. */
+void jit_flush(Jit *jit);
+/* The address space changed: ways to other pages must be found anew. */
+void jit_map_changed(Jit *jit);
+/* Lets @link lead to @to from now on. */
+void jit_link(Jit *jit, Link *link, TransBlock *to);
+Link *jit_link_new(Jit *jit, TransBlock *from, uint64_t target);
+/* A decoded block is dropped, and what was translated from it. */
+void jit_block_dropped(void *opaque, Block *block);
+
+/* --- translation (translate.c) ------------------------------------------------------- */
+
+/*
+ * Translates @block for the CPU's RIP and @mode; NULL if it cannot be (now). @no_groups: with a
+ * check for each stack access.
+ */
+TransBlock *jit_translate(Jit *jit, Block *block, uint32_t mode, bool no_groups);
+
+/* --- what generated code calls (helpers.c) ---------------------------------------------- */
+
+/* Writes the trampolines into the start of the buffer (stubs.c). */
+void jit_emit_trampolines(Jit *jit);
+/*
+ * Fills the TLB for the access at @va: where it is tried again (executable mapping), or NULL if it
+ * takes more. Vector registers hold guest state.
+ */
+const void *jit_fill(X86CPU *cpu, const SiteInfo *site, uint64_t va);
+/*
+ * Carries the instruction out: where execution goes on (executable mapping), or NULL to leave.
+ */
+const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va);
+
+/* --- lockstep.c ------------------------------------------------------------------------- */
+
+Lockstep *lockstep_new(void);
+void lockstep_free(Lockstep *lockstep);
+/* Around the translated run of one block. */
+void lockstep_begin(Jit *jit);
+void lockstep_end(Jit *jit, TransBlock *tb);
+/* The TLB is about to let the code write to the page of @va; false if it must not. */
+bool lockstep_note_write(Jit *jit, uint64_t va);
+/* The translated run ended after @insn instructions, or at the block's end. */
+void lockstep_stopped(Jit *jit, unsigned insn, bool whole);
+
+/* A check for several stack accesses of @tb failed: they straddle pages, or fault. */
+void jit_group_failed(Jit *jit, TransBlock *tb);
+void jit_flags_to_cpu(X86CPU *cpu);
+void jit_flags_from_cpu(X86CPU *cpu);
+
+static inline unsigned jit_jump_hash(uint64_t rip)
+{
+    return ((uint32_t)rip ^ (uint32_t)rip >> 12) & ((1u << JIT_JUMP_BITS) - 1);
+}
+
+#endif

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Lockstep: each block runs translated, is undone, and runs again in the interpreter; registers,
+ * flags and written memory must agree. Instructions that the translator leaves to the interpreter
+ * end the comparison before them, so that nothing with effects outside happens twice.
+ */
+#include "accel/tcg/jit.h"
+
+#include "target-i386/mmu.h"
+
+#define PAGES_MAX 64
+
+typedef struct PageCopy {
+    uint8_t *host;
+    uint8_t before[GUEST_PAGE_SIZE], after[GUEST_PAGE_SIZE];
+} PageCopy;
+
+typedef struct CpuCopy {
+    uint64_t regs[R_COUNT];
+    uint32_t cc, eflags;
+    X87State x87;
+    X86Vector vec[32];
+    uint64_t opmask[8];
+} CpuCopy;
+
+struct Lockstep {
+    CpuCopy before, after;
+    PageCopy pages[PAGES_MAX];
+    unsigned page_count;
+    unsigned executed;    /* instructions that the translated run did */
+    bool whole;           /* and it came to the block's end */
+    uint64_t blocks, differences;
+};
+
+Lockstep *lockstep_new(void)
+{
+    return g_new0(Lockstep, 1);
+}
+
+void lockstep_free(Lockstep *lockstep)
+{
+    g_free(lockstep);
+}
+
+static void take(CpuCopy *copy, const X86CPU *cpu)
+{
+    memcpy(copy->regs, cpu->regs, sizeof(copy->regs));
+    copy->cc = cpu->cc;
+    copy->eflags = cpu->eflags;
+    copy->x87 = cpu->x87;
+    memcpy(copy->vec, cpu->vec, sizeof(copy->vec));
+    memcpy(copy->opmask, cpu->opmask, sizeof(copy->opmask));
+}
+
+static void put(const CpuCopy *copy, X86CPU *cpu)
+{
+    memcpy(cpu->regs, copy->regs, sizeof(copy->regs));
+    cpu->cc = copy->cc;
+    cpu->eflags = copy->eflags;
+    cpu->x87 = copy->x87;
+    memcpy(cpu->vec, copy->vec, sizeof(copy->vec));
+    memcpy(cpu->opmask, copy->opmask, sizeof(copy->opmask));
+}
+
+/* Closes all pages for writing, so that each first write shows. */
+static void close_pages(X86CPU *cpu)
+{
+    MmuView view = cpu->mmu_view;
+
+    for (unsigned i = 0; i < cpu->tlb_touched_count[view]; i++) {
+        unsigned set = cpu->tlb_touched[view][i];
+
+        cpu->tlb[view][set].write_tag = (uint64_t)(set ^ 1) << GUEST_PAGE_BITS;
+    }
+}
+
+bool lockstep_note_write(Jit *jit, uint64_t va)
+{
+    Lockstep *l = jit->lockstep;
+    const TlbEntry *entry = mmu_tlb_entry(jit->cpu, jit->cpu->mmu_view, va);
+    PageCopy *page = &l->pages[l->page_count];
+    uint8_t *host = (uint8_t *)entry->page;
+
+    for (unsigned i = 0; i < l->page_count; i++) {
+        if (l->pages[i].host == host) {
+            return true;
+        }
+    }
+    if (l->page_count == PAGES_MAX) {
+        return false;
+    }
+    l->page_count++;
+    page->host = host;
+    memcpy(page->before, host, GUEST_PAGE_SIZE);
+    return true;
+}
+
+void lockstep_stopped(Jit *jit, unsigned insn, bool whole)
+{
+    jit->lockstep->executed = insn;
+    jit->lockstep->whole = whole;
+}
+
+/* --- comparing ----------------------------------------------------------------------- */
+
+static void report(X86CPU *cpu, const TransBlock *tb, const char *what, uint64_t expected,
+                   uint64_t got)
+{
+    g_printerr("lockstep: block %016" G_GINT64_MODIFIER "x: %s is %016" G_GINT64_MODIFIER
+               "x translated, %016" G_GINT64_MODIFIER "x interpreted\n", tb->rip, what, got,
+               expected);
+}
+
+static bool compare_registers(X86CPU *cpu, const TransBlock *tb, const CpuCopy *got)
+{
+    bool same = true;
+
+    for (unsigned i = 0; i < R_COUNT; i++) {
+        if (got->regs[i] != cpu->regs[i]) {
+            g_autofree char *name = g_strdup_printf("register %u", i);
+
+            report(cpu, tb, name, cpu->regs[i], got->regs[i]);
+            same = false;
+        }
+    }
+    uint32_t undefined = (tb->undefined & 0xd5) | (tb->undefined & 2 ? FL_OF : 0);
+
+    if ((got->cc ^ cpu->cc) & ~undefined) {
+        report(cpu, tb, "flags", cpu->cc, got->cc);
+        same = false;
+    }
+    if (got->x87.mxcsr != cpu->x87.mxcsr) {
+        report(cpu, tb, "MXCSR", cpu->x87.mxcsr, got->x87.mxcsr);
+        same = false;
+    }
+    for (unsigned i = 0; i < 32; i++) {
+        for (unsigned j = 0; j < 8; j++) {
+            if (got->vec[i].u64[j] != cpu->vec[i].u64[j]) {
+                g_autofree char *name = g_strdup_printf("vector %u word %u", i, j);
+
+                report(cpu, tb, name, cpu->vec[i].u64[j], got->vec[i].u64[j]);
+                same = false;
+            }
+        }
+    }
+    if (memcmp(got->opmask, cpu->opmask, sizeof(got->opmask))) {
+        report(cpu, tb, "opmask", 0, 0);
+        same = false;
+    }
+    return same;
+}
+
+static bool compare_memory(X86CPU *cpu, const TransBlock *tb, const Lockstep *l)
+{
+    bool same = true;
+
+    for (unsigned i = 0; i < l->page_count; i++) {
+        for (unsigned at = 0; at < GUEST_PAGE_SIZE; at += 8) {
+            uint64_t got, expected;
+
+            memcpy(&got, l->pages[i].after + at, 8);
+            memcpy(&expected, l->pages[i].host + at, 8);
+            if (got != expected) {
+                g_autofree char *name = g_strdup_printf("memory at page offset %#x", at);
+
+                report(cpu, tb, name, expected, got);
+                same = false;
+            }
+        }
+    }
+    return same;
+}
+
+static void log_block_code(X86CPU *cpu, const TransBlock *tb, unsigned count)
+{
+    GString *bytes = g_string_new(NULL);
+    uint8_t code[BLOCK_MAX_INSNS * 15];
+
+    code_block_bytes(cpu, tb->block, code);
+    for (unsigned i = 0; i < tb->block->bytes; i++) {
+        g_string_append_printf(bytes, "%02x ", code[i]);
+    }
+    g_printerr("lockstep: %u of %u instructions, code %s\n", count, tb->count, bytes->str);
+    g_string_free(bytes, true);
+}
+
+static void interpret(X86CPU *cpu, const Block *block, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        const Insn *insn = &block->insns[i];
+
+        cpu->insn = insn;
+        insn->fn(cpu, insn);
+        cpu->cpu_rip += insn->flags & INSN_END ? 0 : insn->len;
+    }
+}
+
+void lockstep_begin(Jit *jit)
+{
+    Lockstep *l = jit->lockstep;
+
+    take(&l->before, jit->cpu);
+    close_pages(jit->cpu);
+    l->page_count = 0;
+    lockstep_stopped(jit, 0, false);
+}
+
+void lockstep_end(Jit *jit, TransBlock *tb)
+{
+    Lockstep *l = jit->lockstep;
+    X86CPU *cpu = jit->cpu;
+    unsigned count = l->whole ? tb->count : l->executed;
+
+    take(&l->after, cpu);
+    for (unsigned i = 0; i < l->page_count; i++) {
+        memcpy(l->pages[i].after, l->pages[i].host, GUEST_PAGE_SIZE);
+        memcpy(l->pages[i].host, l->pages[i].before, GUEST_PAGE_SIZE);
+    }
+    put(&l->before, cpu);
+    interpret(cpu, tb->block, count);
+    l->blocks++;
+    if (!compare_registers(cpu, tb, &l->after) | !compare_memory(cpu, tb, l)) {
+        put(&l->before, cpu);
+        log_block_code(cpu, tb, count);
+        if (++l->differences == 20) {
+            g_error("lockstep: too many differences");
+        }
+        for (unsigned i = 0; i < l->page_count; i++) {
+            memcpy(l->pages[i].host, l->pages[i].before, GUEST_PAGE_SIZE);
+        }
+        interpret(cpu, tb->block, count);
+    }
+}

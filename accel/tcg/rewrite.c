@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A guest instruction as itself: the same opcode and immediates, with the registers that the host
+ * has for the guest's and the checked memory operand (SDM 2A chapter 2, formats of prefixes, REX,
+ * VEX, EVEX, ModRM).
+ */
+#include "accel/tcg/trans.h"
+#include "target-i386/interp/decode.h"
+
+/* The register fields of the new encoding; H_NONE: as in the old one. */
+typedef struct Fields {
+    uint8_t reg, rm, opcode, vvvv;
+    bool has_mem;
+    HostMem mem;
+    bool high_byte;  /* AH to BH is an operand: no REX prefix may appear */
+} Fields;
+
+/* A guest register that lives in memory and stands in a temporary meanwhile. */
+typedef struct Spill {
+    uint8_t guest, temp;
+    bool load, store;
+} Spill;
+
+typedef struct Plan {
+    Fields fields;
+    Spill spills[3];
+    unsigned spill_count;
+} Plan;
+
+static bool reads_all_before_write(const ZydisDecodedOperand *op)
+{
+    /* What a write leaves of the old value makes it an input. */
+    return (op->actions & ZYDIS_OPERAND_ACTION_MASK_READ) || op->size < 32 ||
+           (op->actions & ZYDIS_OPERAND_ACTION_CONDWRITE);
+}
+
+/* The host register for @op, a spilled one by a temporary; H_NONE if none is left. */
+static unsigned place_register(Plan *plan, const ZydisDecodedOperand *op, const uint8_t *temps,
+                               unsigned temp_count)
+{
+    unsigned guest = insn_register_offset(op->reg.value) / 8;
+    unsigned host = trans_host_reg(guest);
+    Spill *spill = NULL;
+
+    if (host != H_NONE) {
+        return host;
+    }
+    for (unsigned i = 0; i < plan->spill_count; i++) {
+        if (plan->spills[i].guest == guest) {
+            spill = &plan->spills[i];
+        }
+    }
+    if (!spill) {
+        if (plan->spill_count == temp_count) {
+            return H_NONE;
+        }
+        spill = &plan->spills[plan->spill_count];
+        *spill = (Spill){.guest = guest, .temp = temps[plan->spill_count++]};
+    }
+    spill->load |= reads_all_before_write(op);
+    spill->store |= (op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
+    return spill->temp;
+}
+
+static bool is_general(const ZydisDecodedOperand *op)
+{
+    return op->type == ZYDIS_OPERAND_TYPE_REGISTER && op->reg.value >= ZYDIS_REGISTER_AL &&
+           op->reg.value <= ZYDIS_REGISTER_R15;
+}
+
+/* Fills in the fields that name general registers. */
+static bool place_registers(TransInsn *ti, Plan *plan, const uint8_t *temps, unsigned temp_count)
+{
+    Fields *f = &plan->fields;
+
+    f->reg = f->rm = f->opcode = f->vvvv = H_NONE;
+    for (unsigned i = 0; i < ti->zi.operand_count_visible; i++) {
+        const ZydisDecodedOperand *op = &ti->ops[i];
+        unsigned host;
+
+        if (!is_general(op)) {
+            continue;
+        }
+        if (op->reg.value >= ZYDIS_REGISTER_AH && op->reg.value <= ZYDIS_REGISTER_BH) {
+            f->high_byte = true; /* its field keeps its number: 4 to 7 */
+            continue;
+        }
+        host = place_register(plan, op, temps, temp_count);
+        if (host == H_NONE) {
+            return false;
+        }
+        switch (op->encoding) {
+        case ZYDIS_OPERAND_ENCODING_MODRM_REG: f->reg = host; break;
+        case ZYDIS_OPERAND_ENCODING_MODRM_RM: f->rm = host; break;
+        case ZYDIS_OPERAND_ENCODING_OPCODE: f->opcode = host; break;
+        case ZYDIS_OPERAND_ENCODING_NDSNDD: f->vvvv = host; break;
+        default: break; /* implied: the same in the host */
+        }
+    }
+    return true;
+}
+
+static bool uses_high_byte(const TransInsn *ti)
+{
+    for (unsigned i = 0; i < ti->zi.operand_count_visible; i++) {
+        ZydisRegister reg = ti->ops[i].reg.value;
+
+        if (is_general(&ti->ops[i]) && reg >= ZYDIS_REGISTER_AH && reg <= ZYDIS_REGISTER_BH) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- encoding ------------------------------------------------------------------------ */
+
+static bool has_modrm(const TransInsn *ti)
+{
+    return ti->zi.attributes & ZYDIS_ATTRIB_HAS_MODRM;
+}
+
+/* Offset of what follows ModRM, SIB and displacement (or the opcode): immediates. */
+static unsigned tail_offset(const TransInsn *ti)
+{
+    const ZydisDecodedInstruction *zi = &ti->zi;
+
+    if (has_modrm(ti)) {
+        bool sib = zi->raw.modrm.mod != 3 && zi->raw.modrm.rm == 4;
+
+        return zi->raw.modrm.offset + 1 + sib + zi->raw.disp.size / 8;
+    }
+    return zi->raw.imm[0].size ? zi->raw.imm[0].offset : zi->length;
+}
+
+static void put_modrm_tail(Asm *a, const TransInsn *ti, const Fields *f)
+{
+    const ZydisDecodedInstruction *zi = &ti->zi;
+    unsigned tail = tail_offset(ti);
+
+    if (has_modrm(ti)) {
+        unsigned reg = f->reg == H_NONE ? zi->raw.modrm.reg : f->reg;
+
+        if (f->has_mem) {
+            emit_modrm_mem(a, reg, &f->mem);
+        } else {
+            unsigned rm = f->rm == H_NONE ? zi->raw.modrm.rm : f->rm;
+
+            put8(a, 0xc0 | (reg & 7) << 3 | (rm & 7));
+        }
+    }
+    while (tail < zi->length) {
+        put8(a, ti->bytes[tail++]);
+    }
+}
+
+static bool is_rex(uint8_t byte)
+{
+    return (byte & 0xf0) == 0x40;
+}
+
+static bool prefix_goes(uint8_t byte)
+{
+    switch (byte) {
+    case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: case 0x67:
+        return true;
+    default:
+        return is_rex(byte);
+    }
+}
+
+/* Bit @bit of a register field: of the new register, else as it was. */
+static unsigned extension(unsigned host, unsigned old)
+{
+    return host == H_NONE ? old : host >> 3;
+}
+
+static bool put_legacy(Asm *a, const TransInsn *ti, const Fields *f)
+{
+    const ZydisDecodedInstruction *zi = &ti->zi;
+    unsigned at = zi->raw.prefix_count;
+    unsigned end = has_modrm(ti) ? zi->raw.modrm.offset : tail_offset(ti);
+    bool had_rex = zi->attributes & ZYDIS_ATTRIB_HAS_REX;
+    unsigned r = extension(f->reg, zi->raw.rex.R), x = 0, b, rex;
+
+    if (f->has_mem) {
+        x = mem_rex(&f->mem) >> 1;
+        b = mem_rex(&f->mem) & 1;
+    } else {
+        b = extension(f->rm != H_NONE ? f->rm : f->opcode, zi->raw.rex.B);
+    }
+    rex = (zi->raw.rex.W ? 8 : 0) | r << 2 | x << 1 | b;
+    if (f->high_byte && rex) {
+        return false;
+    }
+    for (unsigned i = 0; i < zi->raw.prefix_count; i++) {
+        if (!prefix_goes(ti->bytes[i])) {
+            put8(a, ti->bytes[i]);
+        }
+    }
+    if (rex || had_rex) {
+        put8(a, 0x40 | rex);
+    }
+    for (; at < end; at++) {
+        uint8_t byte = ti->bytes[at];
+
+        put8(a, at == end - 1 && f->opcode != H_NONE ? (byte & ~7) | (f->opcode & 7) : byte);
+    }
+    put_modrm_tail(a, ti, f);
+    return true;
+}
+
+/* The inverted extension bits R, X, B of VEX and EVEX, in bits 7 to 5. */
+static uint8_t inverted_rxb(const Fields *f, uint8_t old)
+{
+    uint8_t bits = old & 0xe0;
+
+    if (f->reg != H_NONE) {
+        bits = (bits & ~0x80) | (f->reg & 8 ? 0 : 0x80);
+    }
+    if (f->has_mem) {
+        uint8_t rex = mem_rex(&f->mem);
+
+        bits = (bits & ~0x60) | (rex & 2 ? 0 : 0x40) | (rex & 1 ? 0 : 0x20);
+    } else if (f->rm != H_NONE) {
+        bits = (bits & ~0x60) | 0x40 | (f->rm & 8 ? 0 : 0x20);
+    }
+    return bits;
+}
+
+static uint8_t inverted_vvvv(const Fields *f, uint8_t old)
+{
+    return f->vvvv == H_NONE ? old : (old & ~0x78) | (~f->vvvv & 15) << 3;
+}
+
+static void put_vex(Asm *a, const TransInsn *ti, const Fields *f)
+{
+    const uint8_t *vex = ti->bytes + ti->zi.raw.vex.offset;
+    bool two = vex[0] == 0xc5;
+    uint8_t rxb_map = two ? (vex[1] & 0x80) | 0x61 : vex[1];
+    uint8_t rest = two ? vex[1] & 0x7f : vex[2];
+
+    put8(a, 0xc4);
+    put8(a, inverted_rxb(f, rxb_map) | (rxb_map & 0x1f));
+    put8(a, inverted_vvvv(f, rest));
+    put8(a, vex[two ? 2 : 3]);
+    put_modrm_tail(a, ti, f);
+}
+
+static void put_evex(Asm *a, const TransInsn *ti, const Fields *f)
+{
+    const uint8_t *evex = ti->bytes + ti->zi.raw.evex.offset;
+
+    put8(a, 0x62);
+    put8(a, inverted_rxb(f, evex[1]) | (evex[1] & 0x1f) | (f->reg != H_NONE ? 0x10 : 0));
+    put8(a, inverted_vvvv(f, evex[2]));
+    put8(a, evex[3]);
+    put8(a, evex[4]);
+    put_modrm_tail(a, ti, f);
+}
+
+static bool put_instruction(Asm *a, const TransInsn *ti, const Fields *f)
+{
+    switch (ti->zi.encoding) {
+    case ZYDIS_INSTRUCTION_ENCODING_LEGACY:
+        return put_legacy(a, ti, f);
+    case ZYDIS_INSTRUCTION_ENCODING_VEX:
+        put_vex(a, ti, f);
+        return true;
+    case ZYDIS_INSTRUCTION_ENCODING_EVEX:
+        put_evex(a, ti, f);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* --- the instruction ------------------------------------------------------------------ */
+
+/* Vector operands that the host itself wants aligned: more may be named than are. */
+static bool wants_alignment(const TransInsn *ti, unsigned size)
+{
+    if (size < 16) {
+        return ti->zi.attributes & ZYDIS_ATTRIB_HAS_LOCK ||
+               ti->zi.mnemonic == ZYDIS_MNEMONIC_XCHG;
+    }
+    switch (ti->zi.mnemonic) {
+    case ZYDIS_MNEMONIC_MOVUPS: case ZYDIS_MNEMONIC_MOVUPD: case ZYDIS_MNEMONIC_MOVDQU:
+    case ZYDIS_MNEMONIC_LDDQU: case ZYDIS_MNEMONIC_PCMPESTRI: case ZYDIS_MNEMONIC_PCMPESTRM:
+    case ZYDIS_MNEMONIC_PCMPISTRI: case ZYDIS_MNEMONIC_PCMPISTRM:
+        return false;
+    case ZYDIS_MNEMONIC_VMOVAPS: case ZYDIS_MNEMONIC_VMOVAPD: case ZYDIS_MNEMONIC_VMOVDQA:
+    case ZYDIS_MNEMONIC_VMOVDQA32: case ZYDIS_MNEMONIC_VMOVDQA64: case ZYDIS_MNEMONIC_VMOVNTDQ:
+    case ZYDIS_MNEMONIC_VMOVNTDQA: case ZYDIS_MNEMONIC_VMOVNTPS: case ZYDIS_MNEMONIC_VMOVNTPD:
+        return true;
+    default:
+        return ti->zi.encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY;
+    }
+}
+
+static HostMem copy_memory(Trans *t, TransInsn *ti)
+{
+    const ZydisDecodedOperand *op = &ti->ops[ti->mem];
+    unsigned size = op->size / 8;
+    bool write = op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
+    bool align = wants_alignment(ti, size);
+
+    if (ti->group >= 0 && !align) {
+        return trans_stack(t, (int32_t)op->mem.disp.value, size, write);
+    }
+    return trans_memory(t, op, size, write, align);
+}
+
+/* r9 and r10 into one, so that a temporary is free. */
+static void narrow_memory(Trans *t, HostMem *m)
+{
+    if (m->base == H_R9 && m->index == H_R10) {
+        emit_lea(&t->a, H_R9, *m);
+        *m = (HostMem){.base = H_R9, .index = H_NONE};
+    }
+}
+
+static unsigned spilled_operands(const TransInsn *ti)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < ti->zi.operand_count_visible; i++) {
+        const ZydisDecodedOperand *op = &ti->ops[i];
+
+        count += is_general(op) &&
+                 trans_host_reg(insn_register_offset(op->reg.value) / 8) == H_NONE;
+    }
+    return count;
+}
+
+bool trans_copy(Trans *t)
+{
+    TransInsn *ti = trans_cur(t);
+    Plan plan = {.fields.has_mem = ti->mem >= 0};
+    uint8_t temps[3];
+    unsigned count, spilled = spilled_operands(ti);
+    bool r11_taken = t->group >= 0 && t->groups[t->group].last > t->cur;
+
+    /* Known before code is written: whether registers suffice, and AH without REX. */
+    if (ti->mem >= 0 && (uses_high_byte(ti) || spilled > (r11_taken ? 1 : 2))) {
+        return false;
+    }
+    if (ti->mem < 0 && spilled > (r11_taken ? 2 : 3)) {
+        return false;
+    }
+    trans_need_vector(t);
+    if (ti->mem >= 0) {
+        plan.fields.mem = copy_memory(t, ti);
+        if (spilled && trans_temps(t, &plan.fields.mem, temps) < spilled) {
+            narrow_memory(t, &plan.fields.mem);
+        }
+        plan.fields.mem.wide_disp = ti->zi.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX;
+    }
+    count = trans_temps(t, ti->mem >= 0 ? &plan.fields.mem : NULL, temps);
+    if (!place_registers(ti, &plan, temps, count)) {
+        return false;
+    }
+    if ((ti->use || ti->write) && (ti->use | (ti->live_out & ~ti->kill))) {
+        trans_need_flags(t);
+    }
+    for (unsigned i = 0; i < plan.spill_count; i++) {
+        if (plan.spills[i].load) {
+            emit_load(&t->a, plan.spills[i].temp, GS_REG(plan.spills[i].guest));
+        }
+    }
+    if (!put_instruction(&t->a, ti, &plan.fields)) {
+        return false;
+    }
+    if (ti->write) {
+        t->flags = FLAGS_HOST;
+    }
+    for (unsigned i = 0; i < plan.spill_count; i++) {
+        if (plan.spills[i].store) {
+            emit_store(&t->a, plan.spills[i].temp, GS_REG(plan.spills[i].guest));
+        }
+    }
+    return true;
+}

@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Before code is written for a block: how each instruction will be translated, which arithmetic
+ * flags are alive where, and which stack accesses can share a check.
+ */
+#include "accel/tcg/trans.h"
+#include "target-i386/interp/decode.h"
+
+#define GROUP_SPAN 512 /* bytes that one check may serve */
+
+/* --- classification --------------------------------------------------------------- */
+
+static bool is_gpr(ZydisRegister reg)
+{
+    return reg >= ZYDIS_REGISTER_AL && reg <= ZYDIS_REGISTER_R15;
+}
+
+static unsigned vector_kind(const ZydisDecodedInstruction *zi, ZydisRegisterClass class)
+{
+    switch (class) {
+    case ZYDIS_REGCLASS_ZMM:
+    case ZYDIS_REGCLASS_MASK:
+        return VEC_AVX512;
+    case ZYDIS_REGCLASS_XMM:
+    case ZYDIS_REGCLASS_YMM:
+        return zi->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX ? VEC_AVX512
+               : zi->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX ? VEC_AVX : VEC_SSE;
+    default:
+        return VEC_NONE;
+    }
+}
+
+/* An operand register that the host's copy of the instruction can use. */
+static bool register_fits(const ZydisDecodedOperand *op)
+{
+    ZydisRegister reg = op->reg.value;
+
+    switch (ZydisRegisterGetClass(reg)) {
+    case ZYDIS_REGCLASS_GPR8:
+    case ZYDIS_REGCLASS_GPR16:
+    case ZYDIS_REGCLASS_GPR32:
+    case ZYDIS_REGCLASS_GPR64:
+        switch (op->encoding) {
+        case ZYDIS_OPERAND_ENCODING_MODRM_REG:
+        case ZYDIS_OPERAND_ENCODING_MODRM_RM:
+        case ZYDIS_OPERAND_ENCODING_OPCODE:
+        case ZYDIS_OPERAND_ENCODING_NDSNDD:
+            return true;
+        default: { /* implied: must be the same in the host */
+            unsigned id = insn_register_offset(reg) / 8;
+
+            return id < R_R8 && id != R_RSP;
+        }
+        }
+    case ZYDIS_REGCLASS_XMM:
+    case ZYDIS_REGCLASS_YMM:
+    case ZYDIS_REGCLASS_ZMM:
+    case ZYDIS_REGCLASS_MASK:
+    case ZYDIS_REGCLASS_FLAGS:
+        return true;
+    default:
+        return reg == ZYDIS_REGISTER_MXCSR;
+    }
+}
+
+static bool operands_fit(TransInsn *ti)
+{
+    for (unsigned i = 0; i < ti->zi.operand_count; i++) {
+        const ZydisDecodedOperand *op = &ti->ops[i];
+        unsigned vec;
+
+        switch (op->type) {
+        case ZYDIS_OPERAND_TYPE_REGISTER:
+            if (!register_fits(op)) {
+                return false;
+            }
+            vec = vector_kind(&ti->zi, ZydisRegisterGetClass(op->reg.value));
+            ti->vec = MAX(ti->vec, vec);
+            break;
+        case ZYDIS_OPERAND_TYPE_MEMORY:
+            if (op->mem.type != ZYDIS_MEMOP_TYPE_MEM || ti->mem >= 0 || op->size < 8 ||
+                op->encoding != ZYDIS_OPERAND_ENCODING_MODRM_RM) {
+                return false;
+            }
+            ti->mem = i;
+            break;
+        case ZYDIS_OPERAND_TYPE_IMMEDIATE:
+            break;
+        default:
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool mnemonic_copies(const TransInsn *ti)
+{
+    switch (ti->zi.mnemonic) {
+    case ZYDIS_MNEMONIC_LDMXCSR:
+    case ZYDIS_MNEMONIC_STMXCSR:
+    case ZYDIS_MNEMONIC_VLDMXCSR:
+    case ZYDIS_MNEMONIC_VSTMXCSR:
+    case ZYDIS_MNEMONIC_FXSAVE:
+    case ZYDIS_MNEMONIC_FXSAVE64:
+    case ZYDIS_MNEMONIC_FXRSTOR:
+    case ZYDIS_MNEMONIC_FXRSTOR64:
+    case ZYDIS_MNEMONIC_MOVDIR64B:
+        return false;
+    case ZYDIS_MNEMONIC_BT: /* with a register the index reaches beyond the operand */
+    case ZYDIS_MNEMONIC_BTS:
+    case ZYDIS_MNEMONIC_BTR:
+    case ZYDIS_MNEMONIC_BTC:
+        return ti->ops[0].type == ZYDIS_OPERAND_TYPE_REGISTER ||
+               ti->ops[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+    default:
+        return true;
+    }
+}
+
+static bool category_copies(const ZydisDecodedInstruction *zi)
+{
+    switch (zi->meta.category) {
+    case ZYDIS_CATEGORY_ADOX_ADCX: case ZYDIS_CATEGORY_AES: case ZYDIS_CATEGORY_AVX:
+    case ZYDIS_CATEGORY_AVX2: case ZYDIS_CATEGORY_AVX512: case ZYDIS_CATEGORY_AVX512_BITALG:
+    case ZYDIS_CATEGORY_AVX512_VBMI: case ZYDIS_CATEGORY_AVX512_VP2INTERSECT:
+    case ZYDIS_CATEGORY_BINARY: case ZYDIS_CATEGORY_BITBYTE: case ZYDIS_CATEGORY_BLEND:
+    case ZYDIS_CATEGORY_BMI1: case ZYDIS_CATEGORY_BMI2: case ZYDIS_CATEGORY_BROADCAST:
+    case ZYDIS_CATEGORY_CMOV: case ZYDIS_CATEGORY_COMPRESS: case ZYDIS_CATEGORY_CONFLICT:
+    case ZYDIS_CATEGORY_CONVERT: case ZYDIS_CATEGORY_DATAXFER: case ZYDIS_CATEGORY_EXPAND:
+    case ZYDIS_CATEGORY_FP16: case ZYDIS_CATEGORY_GFNI: case ZYDIS_CATEGORY_IFMA:
+    case ZYDIS_CATEGORY_KMASK: case ZYDIS_CATEGORY_LOGICAL: case ZYDIS_CATEGORY_LOGICAL_FP:
+    case ZYDIS_CATEGORY_LZCNT: case ZYDIS_CATEGORY_PCLMULQDQ: case ZYDIS_CATEGORY_ROTATE:
+    case ZYDIS_CATEGORY_SEMAPHORE: case ZYDIS_CATEGORY_SETCC: case ZYDIS_CATEGORY_SHA:
+    case ZYDIS_CATEGORY_SHIFT: case ZYDIS_CATEGORY_SSE: case ZYDIS_CATEGORY_STTNI:
+    case ZYDIS_CATEGORY_VAES: case ZYDIS_CATEGORY_VBMI2: case ZYDIS_CATEGORY_VFMA:
+    case ZYDIS_CATEGORY_VPCLMULQDQ: case ZYDIS_CATEGORY_MOVDIR:
+        return true;
+    default:
+        break;
+    }
+    switch (zi->mnemonic) {
+    case ZYDIS_MNEMONIC_CLC: case ZYDIS_MNEMONIC_STC: case ZYDIS_MNEMONIC_CMC:
+    case ZYDIS_MNEMONIC_LAHF: case ZYDIS_MNEMONIC_SAHF: case ZYDIS_MNEMONIC_MFENCE:
+    case ZYDIS_MNEMONIC_LFENCE: case ZYDIS_MNEMONIC_SFENCE: case ZYDIS_MNEMONIC_PAUSE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool mode_has_vector(uint32_t mode, unsigned vec)
+{
+    static const uint32_t needed[] = {
+        [VEC_SSE] = MODE_SSE, [VEC_AVX] = MODE_AVX, [VEC_AVX512] = MODE_AVX512,
+    };
+
+    return vec == VEC_NONE || (mode & needed[vec]);
+}
+
+static TransKind classify_copy(Trans *t, TransInsn *ti)
+{
+    if (!category_copies(&ti->zi) || !mnemonic_copies(ti) || !operands_fit(ti) ||
+        ti->zi.encoding == ZYDIS_INSTRUCTION_ENCODING_XOP ||
+        ti->zi.encoding == ZYDIS_INSTRUCTION_ENCODING_3DNOW) {
+        return KIND_INTERPRET;
+    }
+    if (ti->zi.mnemonic == ZYDIS_MNEMONIC_VZEROUPPER || ti->zi.mnemonic == ZYDIS_MNEMONIC_VZEROALL) {
+        ti->vec = VEC_AVX;
+    }
+    return mode_has_vector(t->mode, ti->vec) && ti->vec <= t->jit->vec_kind ? KIND_COPY
+                                                                            : KIND_INTERPRET;
+}
+
+/* Near branches, in their ordinary operand size. */
+static TransKind classify_branch(const TransInsn *ti)
+{
+    const ZydisDecodedOperand *op = &ti->ops[0];
+    bool relative = op->type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+
+    if (ti->zi.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR ||
+        (ti->zi.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE)) {
+        return KIND_INTERPRET;
+    }
+    if (!relative && op->type == ZYDIS_OPERAND_TYPE_MEMORY && op->size != 64) {
+        return KIND_INTERPRET;
+    }
+    switch (ti->zi.meta.category) {
+    case ZYDIS_CATEGORY_CALL:
+        return relative ? KIND_CALL : KIND_CALL_INDIRECT;
+    case ZYDIS_CATEGORY_UNCOND_BR:
+        return relative ? KIND_JUMP : KIND_JUMP_INDIRECT;
+    case ZYDIS_CATEGORY_COND_BR: /* not LOOP and JRCXZ */
+        return (ti->zi.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT ? ti->zi.opcode >> 4 == 7
+                                                              : ti->zi.opcode >> 4 == 8)
+                   ? KIND_JUMP_IF
+                   : KIND_INTERPRET;
+    default: /* IRET is one of the category too */
+        return ti->zi.mnemonic == ZYDIS_MNEMONIC_RET && ti->zi.operand_width == 64
+                   ? KIND_RETURN
+                   : KIND_INTERPRET;
+    }
+}
+
+static TransKind classify_stack(const TransInsn *ti)
+{
+    const ZydisDecodedOperand *op = &ti->ops[0];
+
+    if (ti->zi.operand_width != 64) {
+        return KIND_INTERPRET;
+    }
+    switch (ti->zi.mnemonic) {
+    case ZYDIS_MNEMONIC_PUSH:
+        return op->type == ZYDIS_OPERAND_TYPE_IMMEDIATE ||
+                       (op->type == ZYDIS_OPERAND_TYPE_REGISTER && is_gpr(op->reg.value))
+                   ? KIND_PUSH
+                   : KIND_INTERPRET;
+    case ZYDIS_MNEMONIC_POP:
+        return op->type == ZYDIS_OPERAND_TYPE_REGISTER && is_gpr(op->reg.value) ? KIND_POP
+                                                                                : KIND_INTERPRET;
+    default:
+        return KIND_INTERPRET;
+    }
+}
+
+static TransKind classify(Trans *t, TransInsn *ti)
+{
+    if (insn_is_undefined(ti->insn)) {
+        return KIND_INTERPRET;
+    }
+    switch (ti->zi.mnemonic) {
+    case ZYDIS_MNEMONIC_LEA:
+        return KIND_LEA;
+    case ZYDIS_MNEMONIC_LEAVE:
+        return ti->zi.operand_width == 64 ? KIND_LEAVE : KIND_INTERPRET;
+    case ZYDIS_MNEMONIC_DIV:
+    case ZYDIS_MNEMONIC_IDIV:
+        return ti->zi.operand_width >= 32 && operands_fit(ti) && ti->zi.opcode == 0xf7
+                   ? KIND_DIVIDE
+                   : KIND_INTERPRET;
+    case ZYDIS_MNEMONIC_NOP:
+        return KIND_NOTHING;
+    default:
+        break;
+    }
+    switch (ti->zi.meta.category) {
+    case ZYDIS_CATEGORY_NOP:
+    case ZYDIS_CATEGORY_WIDENOP:
+    case ZYDIS_CATEGORY_PREFETCH:
+        return KIND_NOTHING;
+    case ZYDIS_CATEGORY_CALL:
+    case ZYDIS_CATEGORY_RET:
+    case ZYDIS_CATEGORY_UNCOND_BR:
+    case ZYDIS_CATEGORY_COND_BR:
+        return classify_branch(ti);
+    case ZYDIS_CATEGORY_PUSH:
+    case ZYDIS_CATEGORY_POP:
+        return classify_stack(ti);
+    default:
+        return classify_copy(t, ti);
+    }
+}
+
+/* --- flags ------------------------------------------------------------------------- */
+
+static uint8_t arithmetic(uint32_t flags)
+{
+    return (flags & 0xd5) | (flags & ZYDIS_CPUFLAG_OF ? AF_OF : 0);
+}
+
+/* Shifts and rotates by zero leave the flags alone. */
+static bool may_keep_flags(const TransInsn *ti)
+{
+    const ZydisDecodedOperand *count;
+
+    switch (ti->zi.mnemonic) {
+    case ZYDIS_MNEMONIC_SHL: case ZYDIS_MNEMONIC_SHR: case ZYDIS_MNEMONIC_SAR:
+    case ZYDIS_MNEMONIC_ROL: case ZYDIS_MNEMONIC_ROR: case ZYDIS_MNEMONIC_RCL:
+    case ZYDIS_MNEMONIC_RCR:
+        count = &ti->ops[1];
+        break;
+    case ZYDIS_MNEMONIC_SHLD: case ZYDIS_MNEMONIC_SHRD:
+        count = &ti->ops[2];
+        break;
+    default:
+        return false;
+    }
+    return count->type != ZYDIS_OPERAND_TYPE_IMMEDIATE ||
+           !(count->imm.value.u & (ti->zi.operand_width == 64 ? 63 : 31));
+}
+
+static void flags_of(Trans *t, TransInsn *ti)
+{
+    const ZydisAccessedFlags *f = ti->zi.cpu_flags;
+
+    if (ti->kind == KIND_INTERPRET) {
+        ti->use = AF_ALL;
+        return;
+    }
+    if (ti->kind == KIND_NOTHING || !f) {
+        return;
+    }
+    ti->use = arithmetic(f->tested);
+    ti->kill = arithmetic(f->modified | f->set_0 | f->set_1 | (t->exact ? 0 : f->undefined));
+    ti->write = arithmetic(f->modified | f->set_0 | f->set_1 | f->undefined);
+    if (may_keep_flags(ti)) {
+        ti->kill = 0;
+    }
+    t->tb->undefined = (t->tb->undefined & ~arithmetic(f->modified | f->set_0 | f->set_1)) |
+                       arithmetic(f->undefined);
+}
+
+static void liveness(Trans *t)
+{
+    uint8_t live = AF_ALL;
+
+    for (int i = t->count - 1; i >= 0; i--) {
+        TransInsn *ti = &t->insns[i];
+
+        ti->live_out = live;
+        live = ti->use | (live & ~ti->kill);
+        if (t->exact) {
+            live = AF_ALL;
+        }
+        ti->live_in = live;
+    }
+}
+
+/* --- stack groups ---------------------------------------------------------------------- */
+
+/* Where the instruction's stack access lies, from the stack pointer before it. */
+static bool stack_access(const TransInsn *ti, int64_t *disp, unsigned *size, bool *write)
+{
+    const ZydisDecodedOperand *op;
+
+    switch (ti->kind) {
+    case KIND_PUSH:
+    case KIND_CALL:
+    case KIND_CALL_INDIRECT:
+        *disp = -8;
+        *size = 8;
+        *write = true;
+        return true;
+    case KIND_POP:
+    case KIND_RETURN:
+        *disp = 0;
+        *size = 8;
+        *write = false;
+        return true;
+    case KIND_COPY:
+    case KIND_DIVIDE:
+        if (ti->mem < 0) {
+            return false;
+        }
+        op = &ti->ops[ti->mem];
+        *disp = op->mem.disp.value;
+        *size = op->size / 8;
+        *write = op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
+        return op->mem.base == ZYDIS_REGISTER_RSP && op->mem.index == ZYDIS_REGISTER_NONE &&
+               op->mem.segment != ZYDIS_REGISTER_FS && op->mem.segment != ZYDIS_REGISTER_GS &&
+               ABS(*disp) < GROUP_SPAN * 4;
+    default:
+        return false;
+    }
+}
+
+static bool writes_rsp(const TransInsn *ti)
+{
+    for (unsigned i = 0; i < ti->zi.operand_count; i++) {
+        const ZydisDecodedOperand *op = &ti->ops[i];
+
+        if (op->type == ZYDIS_OPERAND_TYPE_REGISTER &&
+            (op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) && is_gpr(op->reg.value) &&
+            insn_register_offset(op->reg.value) / 8 == R_RSP) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* How the instruction moves the stack pointer; false if that is not known now. */
+static bool stack_step(const TransInsn *ti, int64_t *step)
+{
+    const ZydisDecodedOperand *ops = ti->ops;
+
+    *step = 0;
+    switch (ti->kind) {
+    case KIND_PUSH:
+    case KIND_CALL:
+    case KIND_CALL_INDIRECT:
+        *step = -8;
+        return true;
+    case KIND_POP:
+        *step = 8;
+        return insn_register_offset(ops[0].reg.value) / 8 != R_RSP;
+    case KIND_LEAVE:
+        return false;
+    case KIND_LEA:
+        if (ops[0].reg.value == ZYDIS_REGISTER_RSP && ops[1].mem.base == ZYDIS_REGISTER_RSP &&
+            ops[1].mem.index == ZYDIS_REGISTER_NONE) {
+            *step = ops[1].mem.disp.value;
+            return true;
+        }
+        return !writes_rsp(ti);
+    case KIND_COPY:
+        if (ops[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+            ops[0].reg.value == ZYDIS_REGISTER_RSP && ops[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+            if (ti->zi.mnemonic == ZYDIS_MNEMONIC_SUB) {
+                *step = -ops[1].imm.value.s;
+                return true;
+            }
+            if (ti->zi.mnemonic == ZYDIS_MNEMONIC_ADD) {
+                *step = ops[1].imm.value.s;
+                return true;
+            }
+        }
+        return !writes_rsp(ti);
+    default:
+        return !writes_rsp(ti);
+    }
+}
+
+/* Adds an access to @group if it still fits. */
+static bool group_extend(StackGroup *group, int64_t low, int64_t high, bool write, unsigned insn)
+{
+    int64_t l = MIN(group->low, low), h = MAX(group->high, high);
+
+    if (h - l > GROUP_SPAN) {
+        return false;
+    }
+    group->low = l;
+    group->high = h;
+    group->write |= write;
+    group->last = insn;
+    return true;
+}
+
+static void stack_groups(Trans *t)
+{
+    int64_t sp = 0, step, disp;
+    int group = -1;
+
+    for (unsigned i = 0; i < t->count; i++) {
+        TransInsn *ti = &t->insns[i];
+        unsigned size;
+        bool write;
+
+        ti->sp = sp;
+        ti->group = -1;
+        if (!t->tb->no_groups && stack_access(ti, &disp, &size, &write)) {
+            int64_t low = sp + disp, high = low + size;
+
+            if (group < 0 || !group_extend(&t->groups[group], low, high, write, i)) {
+                group = t->group_count++;
+                t->groups[group] = (StackGroup){low, high, write, i, i};
+            }
+            ti->group = group;
+        }
+        if (stack_step(ti, &step)) {
+            sp += step;
+        } else {
+            sp = 0;
+            group = -1;
+        }
+    }
+}
+
+/* --- all of it --------------------------------------------------------------------------- */
+
+bool trans_scan(Trans *t)
+{
+    unsigned offset = 0;
+
+    t->count = t->block->count;
+    code_block_bytes(t->cpu, t->block, t->bytes);
+    for (unsigned i = 0; i < t->count; i++) {
+        TransInsn *ti = &t->insns[i];
+
+        ti->insn = &t->block->insns[i];
+        ti->bytes = t->bytes + offset;
+        ti->offset = offset;
+        ti->mem = -1;
+        ti->vec = VEC_NONE;
+        ti->use = ti->kill = ti->write = 0;
+        ti->kind = KIND_INTERPRET;
+        if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(&t->jit->decoder, ti->bytes,
+                                                t->block->bytes - offset, &ti->zi, ti->ops))) {
+            if (ti->zi.length != ti->insn->len) {
+                return false; /* the bytes have changed: the block is about to be dropped */
+            }
+            ti->kind = classify(t, ti);
+        } else {
+            memset(&ti->zi, 0, sizeof(ti->zi));
+            ti->zi.length = ti->insn->len;
+        }
+        if (ti->kind == KIND_INTERPRET || ti->kind == KIND_NOTHING) {
+            ti->vec = VEC_NONE;
+        }
+        flags_of(t, ti);
+        offset += ti->insn->len;
+    }
+    liveness(t);
+    stack_groups(t);
+    return offset == t->block->bytes;
+}

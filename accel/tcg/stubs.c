@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The trampolines between C and translated code: entering, leaving, the slow path, and moving
+ * vector state. They stand at the start of the code buffer and stay over flushes.
+ */
+#include "accel/tcg/jit.h"
+
+#define SCRATCH(n) GS(jit.scratch[n])
+
+/* The guest registers that live in host registers of the same number, RAX last. */
+static const uint8_t pinned[] = {
+    H_RCX, H_RDX, H_RBX, H_RBP, H_RSI, H_RDI, H_R12, H_R13, H_R14, H_R15, H_RAX,
+};
+
+static void store_pinned(Asm *a)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(pinned); i++) {
+        emit_store(a, pinned[i], GS_REG(pinned[i]));
+    }
+    emit_store(a, H_R8, GS_REG(R_RSP));
+}
+
+static void load_pinned_but_rax(Asm *a)
+{
+    emit_load(a, H_R8, GS_REG(R_RSP));
+    for (unsigned i = 0; i + 1 < G_N_ELEMENTS(pinned); i++) {
+        emit_load(a, pinned[i], GS_REG(pinned[i]));
+    }
+}
+
+static void push_reg(Asm *a, unsigned reg)
+{
+    if (reg & 8) {
+        put8(a, 0x41);
+    }
+    put8(a, 0x50 | (reg & 7));
+}
+
+static void pop_reg(Asm *a, unsigned reg)
+{
+    if (reg & 8) {
+        put8(a, 0x41);
+    }
+    put8(a, 0x58 | (reg & 7));
+}
+
+static const uint8_t callee_saved[] = {H_RBX, H_RBP, H_R12, H_R13, H_R14, H_R15};
+
+static const uint8_t *here(Jit *jit, const Asm *a)
+{
+    return code_rx(&jit->buffer, a->p);
+}
+
+/* enter(host): C's registers onto the stack, the guest's from memory; keeps RSP aligned. */
+static void emit_enter(Jit *jit, Asm *a)
+{
+    jit->enter = (void (*)(const void *))(uintptr_t)here(jit, a);
+    for (unsigned i = 0; i < G_N_ELEMENTS(callee_saved); i++) {
+        push_reg(a, callee_saved[i]);
+    }
+    emit_lea(a, H_RSP, (HostMem){.base = H_RSP, .index = H_NONE, .disp = -8});
+    emit_mov(a, H_R9, H_RDI);
+    load_pinned_but_rax(a);
+    emit_load(a, H_RAX, GS_REG(R_RAX));
+    emit_op_reg(a, false, 0xff, 4, H_R9);
+}
+
+/* Calls the vector save routine for what is loaded, if anything is. Clobbers flags. */
+static void emit_save_vector(Jit *jit, Asm *a)
+{
+    uint8_t *done[VEC_AVX512 + 1];
+
+    put8(a, 0x65); /* cmp byte [vec], 0 */
+    put8(a, 0x80);
+    emit_modrm_mem(a, 7, &GS(jit.vec));
+    put8(a, 0);
+    done[0] = emit_jcc(a, CC_E);
+    for (unsigned kind = VEC_SSE; kind <= jit->vec_kind; kind++) {
+        uint8_t *next;
+
+        put8(a, 0x65);
+        put8(a, 0x80);
+        emit_modrm_mem(a, 7, &GS(jit.vec));
+        put8(a, kind);
+        next = emit_jcc(a, CC_NE);
+        patch_rel32(emit_call(a), jit->buffer.rw + (jit->vec_save[kind] - jit->buffer.rx));
+        done[kind] = emit_jmp(a);
+        patch_rel32(next, a->p);
+    }
+    for (unsigned kind = VEC_NONE; kind <= jit->vec_kind; kind++) {
+        patch_rel32(done[kind], a->p);
+    }
+}
+
+static void emit_leave(Jit *jit, Asm *a)
+{
+    jit->leave_flags = here(jit, a);
+    emit_mov(a, H_R9, H_RAX);
+    put8(a, 0x9f); /* lahf; seto al; mov [flags], ax */
+    emit_op_reg(a, false, 0x0f90, 0, H_RAX);
+    put8(a, 0x66);
+    emit_op_mem(a, false, 0x89, H_RAX, GS(jit.flags));
+    emit_mov(a, H_RAX, H_R9);
+    jit->leave = here(jit, a);
+    store_pinned(a);
+    emit_save_vector(jit, a);
+    jit->leave_saved = here(jit, a);
+    emit_lea(a, H_RSP, (HostMem){.base = H_RSP, .index = H_NONE, .disp = 8});
+    for (unsigned i = G_N_ELEMENTS(callee_saved); i-- > 0;) {
+        pop_reg(a, callee_saved[i]);
+    }
+    put8(a, 0xc3);
+}
+
+/* --- vector state -------------------------------------------------------------------- */
+
+/* (v)movups between register @reg of @kind and cpu->vec[@reg] */
+static void emit_vector_move(Asm *a, unsigned kind, unsigned reg, bool store)
+{
+    HostMem m = GS(vec[0]);
+
+    m.disp += reg * sizeof(X86Vector);
+    put8(a, 0x65);
+    switch (kind) {
+    case VEC_SSE:
+        if (reg & 8) {
+            put8(a, 0x44);
+        }
+        put8(a, 0x0f);
+        break;
+    case VEC_AVX: /* VEX.256.0F */
+        put8(a, 0xc5);
+        put8(a, (reg & 8 ? 0 : 0x80) | 0x7c);
+        break;
+    default: /* EVEX.512.0F.W0 */
+        put8(a, 0x62);
+        put8(a, (reg & 8 ? 0 : 0x80) | 0x60 | (reg & 16 ? 0 : 0x10) | 1);
+        put8(a, 0x7c);
+        put8(a, 0x48);
+        break;
+    }
+    put8(a, store ? 0x11 : 0x10);
+    emit_modrm_mem(a, reg, &m);
+}
+
+static void emit_mask_move(Asm *a, unsigned reg, bool store)
+{
+    HostMem m = GS(opmask[0]);
+
+    m.disp += reg * 8;
+    put8(a, 0x65); /* kmovq: VEX.L0.0F.W1 */
+    put8(a, 0xc4);
+    put8(a, 0xe1);
+    put8(a, 0xf8);
+    put8(a, store ? 0x91 : 0x90);
+    emit_modrm_mem(a, reg, &m);
+}
+
+static void emit_vector_moves(Asm *a, unsigned kind, bool store)
+{
+    unsigned count = kind == VEC_AVX512 ? 32 : 16;
+
+    for (unsigned reg = 0; reg < count; reg++) {
+        emit_vector_move(a, kind, reg, store);
+    }
+    for (unsigned reg = 0; kind == VEC_AVX512 && reg < 8; reg++) {
+        emit_mask_move(a, reg, store);
+    }
+}
+
+/* LDMXCSR or STMXCSR */
+static void emit_mxcsr(Asm *a, bool store, HostMem m)
+{
+    emit_op_mem(a, false, 0x0fae, store ? 3 : 2, m);
+}
+
+static void emit_set_vec(Asm *a, unsigned kind)
+{
+    put8(a, 0x65);
+    put8(a, 0xc6);
+    emit_modrm_mem(a, 0, &GS(jit.vec));
+    put8(a, kind);
+}
+
+static void emit_vec_save(Jit *jit, Asm *a, unsigned kind)
+{
+    jit->vec_save[kind] = here(jit, a);
+    emit_vector_moves(a, kind, true);
+    emit_mxcsr(a, true, GS(x87.mxcsr));
+    emit_mxcsr(a, false, GS(jit.mxcsr_default));
+    if (kind >= VEC_AVX) {
+        put8(a, 0xc5); /* vzeroupper: C code uses SSE encodings */
+        put8(a, 0xf8);
+        put8(a, 0x77);
+    }
+    emit_set_vec(a, VEC_NONE);
+    put8(a, 0xc3);
+}
+
+/* A smaller part that is loaded already is stored first. */
+static void emit_vec_load(Jit *jit, Asm *a, unsigned kind)
+{
+    jit->vec_load[kind] = here(jit, a);
+    emit_save_vector(jit, a);
+    emit_mxcsr(a, false, GS(x87.mxcsr));
+    emit_vector_moves(a, kind, false);
+    emit_set_vec(a, kind);
+    put8(a, 0xc3);
+}
+
+/* --- the slow path -------------------------------------------------------------------------- */
+
+/* Calls a C function of (cpu, site, address); RAX is its result. */
+static void emit_call_c(Asm *a, const void *function)
+{
+    emit_load(a, H_RDI, GS(jit.cpu));
+    emit_load(a, H_RSI, SCRATCH(1));
+    emit_load(a, H_RDX, SCRATCH(2));
+    emit_mov_imm(a, H_RAX, (uintptr_t)function);
+    emit_op_reg(a, false, 0xff, 2, H_RAX);
+}
+
+/* Goes on at RAX with all state from memory. */
+static void emit_resume(Asm *a)
+{
+    emit_store(a, H_RAX, GS(jit.resume));
+    load_pinned_but_rax(a);
+    emit_op_mem(a, false, 0x0fb7, H_RAX, GS(jit.flags));
+    put8(a, 0x04); /* add al, 127; sahf */
+    put8(a, 0x7f);
+    put8(a, 0x9e);
+    emit_load(a, H_RAX, GS_REG(R_RAX));
+    emit_load(a, H_R11, SCRATCH(3));
+    emit_op_mem(a, false, 0xff, 4, GS(jit.resume));
+}
+
+/*
+ * Called with the address in r9 and SiteInfo behind the call. First the TLB is filled, which
+ * touches general registers only; what that cannot do, jit_slow() does.
+ */
+static void emit_slow(Jit *jit, Asm *a)
+{
+    uint8_t *slow, *leave;
+
+    jit->slow = here(jit, a);
+    store_pinned(a);
+    emit_store(a, H_R11, SCRATCH(3));
+    emit_store(a, H_R9, SCRATCH(2));
+    pop_reg(a, H_RAX);
+    emit_store(a, H_RAX, SCRATCH(1));
+    emit_op_reg(a, false, 0x33, H_RAX, H_RAX);
+    emit_op_reg(a, true, 0x85, H_RAX, H_RAX);
+    slow = emit_jcc(a, CC_E);
+    emit_resume(a);
+    patch_rel32(slow, a->p);
+    emit_save_vector(jit, a);
+    emit_call_c(a, jit_slow);
+    emit_op_reg(a, true, 0x85, H_RAX, H_RAX);
+    leave = emit_jcc(a, CC_E);
+    for (unsigned kind = VEC_SSE; kind <= jit->vec_kind; kind++) {
+        uint8_t *next;
+
+        put8(a, 0x65); /* cmp byte [vec_wanted], kind */
+        put8(a, 0x80);
+        emit_modrm_mem(a, 7, &GS(jit.vec_wanted));
+        put8(a, kind);
+        next = emit_jcc(a, CC_NE);
+        patch_rel32(emit_call(a), jit->buffer.rw + (jit->vec_load[kind] - jit->buffer.rx));
+        patch_rel32(next, a->p);
+    }
+    emit_resume(a);
+    patch_rel32(leave, a->p);
+    patch_rel32(emit_jmp(a), jit->buffer.rw + (jit->leave_saved - jit->buffer.rx));
+}
+
+void jit_emit_trampolines(Jit *jit)
+{
+    Asm a = {jit->buffer.hot};
+
+    for (unsigned kind = VEC_SSE; kind <= jit->vec_kind; kind++) {
+        emit_vec_save(jit, &a, kind);
+    }
+    for (unsigned kind = VEC_SSE; kind <= jit->vec_kind; kind++) {
+        emit_vec_load(jit, &a, kind);
+    }
+    emit_enter(jit, &a);
+    emit_leave(jit, &a);
+    emit_slow(jit, &a);
+    jit->buffer.hot = a.p;
+    code_buffer_keep(&jit->buffer);
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the stages of one block's translation share. Internal to accel/tcg/. */
+#ifndef ACCEL_TCG_TRANS_H
+#define ACCEL_TCG_TRANS_H
+
+#include "accel/tcg/jit.h"
+
+/* Arithmetic flags in a byte: as in EFLAGS, with OF in bit 1. */
+enum { AF_OF = 2, AF_ALL = 0xd7 };
+
+/* How an instruction is translated. */
+typedef enum {
+    KIND_INTERPRET, /* call the interpreter */
+    KIND_NOTHING,   /* it does nothing */
+    KIND_COPY,      /* itself, with other registers and another memory operand */
+    KIND_LEA,
+    KIND_PUSH,
+    KIND_POP,
+    KIND_LEAVE,
+    KIND_DIVIDE,
+    KIND_JUMP,
+    KIND_JUMP_IF,
+    KIND_JUMP_INDIRECT,
+    KIND_CALL,
+    KIND_CALL_INDIRECT,
+    KIND_RETURN,
+} TransKind;
+
+/* Accesses relative to the same stack pointer that one check of the TLB serves. */
+typedef struct StackGroup {
+    int64_t low, high;      /* first byte and the one behind the last, from the epoch's start */
+    bool write;
+    uint8_t first, last;    /* instructions */
+} StackGroup;
+
+typedef struct TransInsn {
+    ZydisDecodedInstruction zi;
+    ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+    const Insn *insn;
+    const uint8_t *bytes;
+    uint16_t offset;        /* from the block's start */
+    uint8_t kind;           /* TransKind */
+    int8_t mem;             /* its memory operand, -1: none */
+    uint8_t use, kill, write; /* arithmetic flags read, surely overwritten, perhaps overwritten */
+    uint8_t live_in, live_out;
+    uint8_t vec;            /* VEC_*: what vector state it needs in the host's registers */
+    int8_t group;           /* StackGroup of its stack access, -1: none */
+    int64_t sp;             /* stack pointer before it, from the epoch's start */
+} TransInsn;
+
+typedef enum { FLAGS_HOST, FLAGS_MEMORY } FlagsPlace;
+
+/* Code that rarely runs, written behind the block. */
+typedef struct ColdStub {
+    enum { COLD_SLOW, COLD_VEC, COLD_POLL, COLD_LINK } kind;
+    uint8_t *at;            /* rel32 of the jump that leads here; COLD_LINK: or NULL */
+    uint8_t *at2;           /* a second one, or NULL */
+    const uint8_t *back;    /* COLD_VEC: where to go on */
+    SiteInfo site;
+    int32_t tag;            /* field that r9 was xored with, by r10; 0: r9 is the address */
+    uint64_t constant;      /* address to put into r9, if nonzero */
+    unsigned vec;
+    Link *link;
+    bool flags_in_memory;
+} ColdStub;
+
+#define COLD_MAX 256
+
+typedef struct Trans {
+    Jit *jit;
+    X86CPU *cpu;
+    Block *block;
+    TransBlock *tb;
+    uint64_t rip;
+    uint32_t mode;
+    Asm a;
+    unsigned count;
+    unsigned cur;
+    FlagsPlace flags;
+    bool exact;             /* all flags are always live */
+    unsigned vec;           /* VEC_* that is sure to be loaded here */
+    int group;              /* whose address correction r11 holds, -1: none */
+    unsigned cold_count;
+    int group_count;
+    TransInsn insns[BLOCK_MAX_INSNS];
+    StackGroup groups[BLOCK_MAX_INSNS];
+    ColdStub cold[COLD_MAX];
+    uint8_t bytes[BLOCK_MAX_INSNS * 15 + 16];
+} Trans;
+
+/* --- scan.c: decode, classify, flags, stack --------------------------------------- */
+
+bool trans_scan(Trans *t);
+
+/* --- operand.c: registers, addresses, TLB checks, flags ------------------------------ */
+
+/* Host register of a guest register that has one, else H_NONE (R8 to R11). */
+unsigned trans_host_reg(unsigned guest);
+/* Before code that changes host flags: keeps those of @live. */
+void trans_clobber_flags(Trans *t, unsigned live);
+/* Before an instruction that needs the guest's flags in the host's. */
+void trans_need_flags(Trans *t);
+/* Guest register @guest in its host register or, from memory, in @temp. */
+unsigned trans_read_reg(Trans *t, unsigned guest, unsigned temp);
+/* The address of operand @mem of the current instruction into r9 (r10 is clobbered too). */
+void trans_address(Trans *t, const ZydisDecodedOperand *mem, bool segment);
+/*
+ * Checks an access to @mem and gives its host operand; flags are clobbered. With @align the access
+ * must be aligned to its size.
+ */
+HostMem trans_memory(Trans *t, const ZydisDecodedOperand *mem, unsigned size, bool write,
+                     bool align);
+/* The same for [stack pointer + @disp]; a group's check is made when it is first used. */
+HostMem trans_stack(Trans *t, int32_t disp, unsigned size, bool write);
+/* Temporaries that are free beside @m, and r11 unless a group lives on. */
+unsigned trans_temps(const Trans *t, const HostMem *m, uint8_t temps[3]);
+/* Adds a stub for the current instruction. */
+ColdStub *trans_cold(Trans *t, int kind, uint8_t *at);
+/* Calls the interpreter for the current instruction. */
+void trans_interpret(Trans *t);
+/* Loads the vector state that the current instruction needs, if it is not. */
+void trans_need_vector(Trans *t);
+
+/* --- rewrite.c ------------------------------------------------------------------------ */
+
+/* The current instruction itself; false if it cannot be written so. */
+bool trans_copy(Trans *t);
+
+/* --- control.c ---------------------------------------------------------------------------- */
+
+void trans_jump(Trans *t);
+void trans_jump_if(Trans *t);
+void trans_jump_indirect(Trans *t);
+void trans_call(Trans *t);
+void trans_call_indirect(Trans *t);
+void trans_return(Trans *t);
+void trans_push(Trans *t);
+void trans_pop(Trans *t);
+void trans_leave(Trans *t);
+void trans_divide(Trans *t);
+/* The end of a block that does not jump. */
+void trans_fall_through(Trans *t);
+
+static inline TransInsn *trans_cur(Trans *t)
+{
+    return &t->insns[t->cur];
+}
+
+/* RIP behind the current instruction. */
+static inline uint64_t trans_next_rip(Trans *t)
+{
+    return t->rip + trans_cur(t)->offset + trans_cur(t)->zi.length;
+}
+
+#endif

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One block's translation: from the scan to code that may run. */
+#include "accel/tcg/trans.h"
+
+#define INSN_CODE_MAX 192 /* bytes that one instruction's hot code takes at most */
+#define STUB_CODE_MAX 48
+
+/* --- hot code ------------------------------------------------------------------------ */
+
+static void trans_lea(Trans *t)
+{
+    const TransInsn *ti = trans_cur(t);
+    unsigned guest = insn_register_offset(ti->ops[0].reg.value) / 8;
+    unsigned host = trans_host_reg(guest);
+
+    trans_address(t, &ti->ops[1], false);
+    switch (ti->zi.operand_width) {
+    case 64:
+        break;
+    case 32:
+        emit_op_reg(&t->a, false, 0x8b, H_R9, H_R9);
+        break;
+    default: /* 16 bits of the register change */
+        put8(&t->a, 0x66);
+        if (host == H_NONE) {
+            emit_op_mem(&t->a, false, 0x89, H_R9, GS_REG(guest));
+        } else {
+            emit_op_reg(&t->a, false, 0x8b, host, H_R9);
+        }
+        return;
+    }
+    if (host == H_NONE) {
+        emit_store(&t->a, H_R9, GS_REG(guest));
+    } else {
+        emit_mov(&t->a, host, H_R9);
+    }
+}
+
+static void trans_insn(Trans *t)
+{
+    switch (trans_cur(t)->kind) {
+    case KIND_NOTHING:
+        break;
+    case KIND_COPY:
+        if (!trans_copy(t)) {
+            trans_interpret(t);
+        }
+        break;
+    case KIND_LEA: trans_lea(t); break;
+    case KIND_PUSH: trans_push(t); break;
+    case KIND_POP: trans_pop(t); break;
+    case KIND_LEAVE: trans_leave(t); break;
+    case KIND_DIVIDE: trans_divide(t); break;
+    case KIND_JUMP: trans_jump(t); break;
+    case KIND_JUMP_IF: trans_jump_if(t); break;
+    case KIND_JUMP_INDIRECT: trans_jump_indirect(t); break;
+    case KIND_CALL: trans_call(t); break;
+    case KIND_CALL_INDIRECT: trans_call_indirect(t); break;
+    case KIND_RETURN: trans_return(t); break;
+    default: trans_interpret(t); break;
+    }
+}
+
+/* True if the block jumps back: then it looks for events, so that no loop runs without. */
+static bool jumps_back(Trans *t)
+{
+    const TransInsn *last = &t->insns[t->count - 1];
+
+    switch (last->kind) {
+    case KIND_JUMP:
+    case KIND_JUMP_IF:
+    case KIND_CALL:
+        return last->ops[0].imm.value.s < 0;
+    default:
+        return false;
+    }
+}
+
+/* cmp dword [poll], 0; jne: leave */
+static void emit_poll(Trans *t)
+{
+    Asm *a = &t->a;
+
+    trans_clobber_flags(t, t->insns[0].live_in);
+    if (t->flags == FLAGS_MEMORY) {
+        t->tb->entry_m = a->p;
+    }
+    put8(a, 0x65);
+    put8(a, 0x83);
+    emit_modrm_mem(a, 7, &GS(jit.poll));
+    put8(a, 0);
+    trans_cold(t, COLD_POLL, emit_jcc(a, CC_NE));
+}
+
+static bool falls_through(const TransInsn *last)
+{
+    return last->kind == KIND_INTERPRET ? !(last->insn->flags & INSN_END)
+                                        : last->kind < KIND_JUMP;
+}
+
+static void emit_hot(Trans *t)
+{
+    t->tb->entry = t->a.p;
+    t->tb->entry_m = NULL;
+    if (jumps_back(t)) {
+        emit_poll(t);
+    }
+    for (t->cur = 0; t->cur < t->count; t->cur++) {
+        t->tb->insn_host[t->cur] = t->a.p - t->jit->buffer.rw;
+        trans_insn(t);
+    }
+    t->tb->insn_host[t->count] = t->a.p - t->jit->buffer.rw;
+    t->cur = t->count - 1;
+    if (falls_through(trans_cur(t))) {
+        trans_fall_through(t);
+    }
+}
+
+/* --- stubs ------------------------------------------------------------------------------- */
+
+static void jump_to(Asm *a, Jit *jit, const uint8_t *target_rx)
+{
+    uint8_t *at = emit_jmp(a);
+
+    patch_rel32(at, jit->buffer.rw + (target_rx - jit->buffer.rx));
+}
+
+static void call_to(Asm *a, Jit *jit, const uint8_t *target_rx)
+{
+    uint8_t *at = emit_call(a);
+
+    patch_rel32(at, jit->buffer.rw + (target_rx - jit->buffer.rx));
+}
+
+static void emit_slow_stub(Trans *t, Asm *a, const ColdStub *stub)
+{
+    if (stub->constant) {
+        emit_mov_imm(a, H_R9, stub->constant);
+    } else if (stub->tag) {
+        emit_op_mem(a, true, 0x33, H_R9, (HostMem){H_R10, H_NONE, 0, true, stub->tag});
+    }
+    call_to(a, t->jit, t->jit->slow);
+    memcpy(a->p, &stub->site, sizeof(stub->site));
+    a->p += sizeof(stub->site);
+}
+
+static void emit_link_stub(Trans *t, Asm *a, const ColdStub *stub)
+{
+    Link *link = stub->link;
+
+    if (!link->at && stub->at) { /* a conditional jump to another page */
+        emit_op_mem(a, false, 0xff, 4, GS(jit.slots[link->slot]));
+    }
+    link->stub = code_rx(&t->jit->buffer, a->p);
+    emit_op_mem(a, false, 0xc7, 0, GS(jit.exit_link));
+    put32(a, link->id);
+    jump_to(a, t->jit, stub->flags_in_memory ? t->jit->leave : t->jit->leave_flags);
+    if (!link->at) {
+        t->cpu->jit.slots[link->slot] = link->stub;
+    }
+}
+
+static void emit_poll_stub(Trans *t, Asm *a)
+{
+    emit_mov_imm(a, H_R9, t->rip);
+    emit_store(a, H_R9, GS_REG(R_RIP));
+    jump_to(a, t->jit, t->jit->leave);
+}
+
+static void emit_vec_stub(Trans *t, Asm *a, const ColdStub *stub)
+{
+    call_to(a, t->jit, t->jit->vec_load[stub->vec]);
+    patch_rel32(emit_jmp(a), stub->back);
+}
+
+static void emit_stub(Trans *t, Asm *a, const ColdStub *stub)
+{
+    if (stub->at) {
+        patch_rel32(stub->at, a->p);
+    }
+    if (stub->at2) {
+        patch_rel32(stub->at2, a->p);
+    }
+    switch (stub->kind) {
+    case COLD_SLOW: emit_slow_stub(t, a, stub); break;
+    case COLD_LINK: emit_link_stub(t, a, stub); break;
+    case COLD_POLL: emit_poll_stub(t, a); break;
+    case COLD_VEC: emit_vec_stub(t, a, stub); break;
+    }
+}
+
+/* The entry for those who have the flags in memory, where it is not the other one. */
+static void emit_entry_m(Trans *t, Asm *a)
+{
+    TransBlock *tb = t->tb;
+
+    if (tb->entry_m) {
+        return;
+    }
+    if (!t->insns[0].live_in) {
+        tb->entry_m = tb->entry;
+        return;
+    }
+    tb->entry_m = a->p;
+    t->a = *a;
+    t->flags = FLAGS_MEMORY;
+    trans_need_flags(t);
+    *a = t->a;
+    patch_rel32(emit_jmp(a), tb->entry);
+}
+
+/* --- the block ------------------------------------------------------------------------------ */
+
+static bool room_left(const CodeBuffer *buffer, unsigned count)
+{
+    return buffer->hot_end - buffer->hot >= (count + 1) * INSN_CODE_MAX &&
+           buffer->cold_end - buffer->cold >= (ptrdiff_t)(COLD_MAX * STUB_CODE_MAX);
+}
+
+static void emit_block(Trans *t)
+{
+    CodeBuffer *buffer = &t->jit->buffer;
+    TransBlock *tb = t->tb;
+    Asm cold = {buffer->cold};
+
+    t->a.p = buffer->hot;
+    emit_hot(t);
+    buffer->hot = t->a.p;
+    for (unsigned i = 0; i < t->cold_count; i++) {
+        emit_stub(t, &cold, &t->cold[i]);
+    }
+    emit_entry_m(t, &cold);
+    buffer->cold = cold.p;
+    tb->entry = code_rx(buffer, tb->entry);
+    tb->entry_m = code_rx(buffer, tb->entry_m);
+    tb->flags_in = t->insns[0].live_in;
+}
+
+TransBlock *jit_translate(Jit *jit, Block *block, uint32_t mode, bool no_groups)
+{
+    Trans *t = jit->trans;
+    TransBlock *tb;
+
+    if (!room_left(&jit->buffer, block->count) || jit->slot_count + LINKS_MAX > JIT_SLOTS) {
+        jit->flush_wanted = true;
+        return NULL;
+    }
+    tb = jit_block_new(jit, block, mode);
+    tb->no_groups = no_groups;
+    t->jit = jit;
+    t->cpu = jit->cpu;
+    t->block = block;
+    t->tb = tb;
+    t->rip = tb->rip;
+    t->mode = mode;
+    t->flags = FLAGS_HOST;
+    t->exact = jit->exact;
+    t->vec = VEC_NONE;
+    t->group = -1;
+    t->group_count = 0;
+    t->cold_count = 0;
+    t->cur = 0;
+    if (!trans_scan(t)) {
+        jit_block_free(jit, tb);
+        return NULL;
+    }
+    emit_block(t);
+    jit_block_publish(jit, tb);
+    jit->stats.translated++;
+    jit->stats.translated_insns += block->count;
+    return tb;
+}
