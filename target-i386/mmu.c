@@ -699,16 +699,13 @@ void mmu_write(X86CPU *cpu, MmuView view, uint64_t va, const void *buffer, unsig
     }
 }
 
-void *mmu_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, unsigned access)
+/* mmu_host() past the TLB. With @watch it returns watched pages too and notes what watches them. */
+static void *host_slow(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, unsigned access,
+                       MmuWatch *watch)
 {
-    TlbEntry *entry = mmu_tlb_entry(cpu, view, va);
-    uint64_t tag = access & ACCESS_WRITE ? entry->write_tag : entry->read_tag;
     const MemoryPage *page;
     uint64_t gpa;
 
-    if (G_LIKELY((va ^ tag) <= GUEST_PAGE_SIZE - size)) {
-        return (void *)(va + entry->addend);
-    }
     if (crosses_page(va, size)) {
         mmu_probe(cpu, view, va, size, access);
         return NULL;
@@ -717,11 +714,49 @@ void *mmu_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, unsigned a
     if (!page->read || cpu_debug_page_watched(cpu, va)) {
         return NULL;
     }
-    if ((access & ACCESS_WRITE) &&
-        (!page->write || ram_page_marks(page->block, page->offset))) {
+    if (!(access & ACCESS_WRITE)) {
+        return page->read + (gpa & PAGE_OFFSET_MASK);
+    }
+    if (!page->write) {
         return NULL;
     }
-    return (access & ACCESS_WRITE ? page->write : page->read) + (gpa & PAGE_OFFSET_MASK);
+    if (ram_page_marks(page->block, page->offset)) {
+        if (!watch) {
+            return NULL;
+        }
+        *watch = (MmuWatch){page->block, page->offset + (gpa & PAGE_OFFSET_MASK)};
+    }
+    return page->write + (gpa & PAGE_OFFSET_MASK);
+}
+
+void *mmu_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, unsigned access)
+{
+    TlbEntry *entry = mmu_tlb_entry(cpu, view, va);
+    uint64_t tag = access & ACCESS_WRITE ? entry->write_tag : entry->read_tag;
+
+    if (G_LIKELY((va ^ tag) <= GUEST_PAGE_SIZE - size)) {
+        return (void *)(va + entry->addend);
+    }
+    return host_slow(cpu, view, va, size, access, NULL);
+}
+
+void *mmu_host_watched(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, MmuWatch *watch)
+{
+    TlbEntry *entry = mmu_tlb_entry(cpu, view, va);
+
+    watch->block = NULL;
+    if (G_LIKELY((va ^ entry->write_tag) <= GUEST_PAGE_SIZE - size)) {
+        return (void *)(va + entry->addend);
+    }
+    return host_slow(cpu, view, va, size, ACCESS_WRITE, watch);
+}
+
+void mmu_wrote(X86CPU *cpu, const MmuWatch *watch, int64_t from, uint64_t size)
+{
+    if (G_UNLIKELY(watch->block)) {
+        __atomic_thread_fence(__ATOMIC_SEQ_CST); /* as in ram_write() */
+        ram_written(cpu->vcpu.memory, watch->block, watch->offset + from, size);
+    }
 }
 
 void *mmu_rmw_begin(X86CPU *cpu, uint64_t va, unsigned size, MmuRmw *rmw)

@@ -94,6 +94,19 @@ void mmu_probe(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, unsigned a
  */
 void *mmu_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, unsigned access);
 
+/* Whom a write to a watched page concerns; no block: nobody. */
+typedef struct MmuWatch {
+    RamBlock *block;
+    uint64_t offset;
+} MmuWatch;
+
+/*
+ * mmu_host() for writing, and watched pages are no hindrance: after the write, mmu_wrote() is to be
+ * told where it began, relative to @va, and of how many bytes it was; all in one page.
+ */
+void *mmu_host_watched(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, MmuWatch *watch);
+void mmu_wrote(X86CPU *cpu, const MmuWatch *watch, int64_t from, uint64_t size);
+
 /*
  * A locked read-modify-write: host address of the operand if it lies in one cache line of RAM
  * (watched or not), else NULL with the machine lock taken, so that others who fall back too stay
