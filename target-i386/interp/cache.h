@@ -34,8 +34,11 @@ CodeCache *code_cache_new(X86CPU *cpu, CodeDomain *domain);
 void code_cache_free(CodeCache *cache);
 CodeDomain *code_cache_domain(CodeCache *cache);
 
-/* The block at the CPU's RIP, decoded if need be; fetch faults are raised. */
-Block *code_find_slow(X86CPU *cpu, uint64_t pc);
+/*
+ * The block at the CPU's RIP, decoded if need be; fetch faults are raised. @global: that it is
+ * there holds until tlb_global_generation changes, else until tlb_generation does.
+ */
+Block *code_find_slow(X86CPU *cpu, uint64_t pc, bool *global);
 /* Carries out what other CPUs and devices queued (VCPU_CODE_CHANGED). Run loop only. */
 void code_drain(X86CPU *cpu);
 /* Drops all decoded code of this CPU. Its own thread only. */
@@ -57,9 +60,9 @@ JumpEntry *code_jump_entries(CodeCache *cache);
  * The mode with the privilege, which decides who may fetch, and the generation: 54 bits of it, as
  * a guest that counts 32 round would find entries of blocks that are freed.
  */
-static inline uint64_t code_jump_key(const X86CPU *cpu)
+static inline uint64_t code_jump_key(const X86CPU *cpu, uint64_t generation)
 {
-    return cpu->tlb_generation << 10 | cpu->code_size | (cpu->cpl == 3) << 8 | cpu_pm(cpu) << 9;
+    return generation << 10 | cpu->code_size | (cpu->cpl == 3) << 8 | cpu_pm(cpu) << 9;
 }
 
 /* Linear address of the current instruction. */
@@ -75,14 +78,17 @@ static inline Block *code_find(X86CPU *cpu, JumpEntry *jumps)
 {
     uint64_t pc = code_pc(cpu);
     JumpEntry *entry = &jumps[(pc ^ (pc >> 12)) % JUMP_CACHE_SIZE];
-    uint64_t key = code_jump_key(cpu);
+    uint64_t local = code_jump_key(cpu, cpu->tlb_generation);
+    uint64_t global = code_jump_key(cpu, cpu->tlb_global_generation);
+    bool found_global;
 
-    if (G_LIKELY(entry->pc == pc && entry->key == key)) {
+    if (G_LIKELY(entry->pc == pc && (entry->key == local || entry->key == global))) {
         return entry->block;
     }
-    entry->block = code_find_slow(cpu, pc);
+    entry->block = code_find_slow(cpu, pc, &found_global);
     entry->pc = pc;
-    entry->key = key; /* of before: what must not be kept makes a new generation */
+    /* Of before: what must not be kept makes a new generation. */
+    entry->key = found_global ? global : local;
     return entry->block;
 }
 
