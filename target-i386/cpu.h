@@ -186,11 +186,10 @@ typedef struct X86CPU {
     bool (*ferr)(void *opaque);
     void *ferr_opaque;
     /*
-     * Numbers of what instruction fetches find, each used once: the first pair changes with the
-     * address space too, the second only where global pages may have changed.
+     * Numbers, each used once, that change when instruction fetches may lead to another page: the
+     * first with the address space too, the second only where global pages may have moved.
      */
-    uint64_t map_generation, map_global_generation; /* an address may lead to another page */
-    uint64_t tlb_generation, tlb_global_generation; /* that, or decoded blocks were dropped */
+    uint64_t map_generation, map_global_generation;
     TlbEntry tlb[MMU_VIEWS][TLB_SIZE];
     MmuState mmu;
     PhysPage phys_cache[PHYS_CACHE_SIZE];

@@ -49,21 +49,8 @@ static void space_enter(X86CPU *cpu, bool keep)
 
         *space = (MmuSpace){.pcid = pcid, .generation = generation, .map = ++mmu->last_number};
     }
-    if (!space->code) {
-        space->code = ++mmu->last_number;
-    }
     mmu->space_generation = space->generation;
     cpu->map_generation = space->map;
-    cpu->tlb_generation = space->code;
-}
-
-void mmu_code_dropped(X86CPU *cpu)
-{
-    for (unsigned i = 0; i < MMU_SPACES; i++) {
-        cpu->mmu.spaces[i].code = 0;
-    }
-    cpu->tlb_global_generation = ++cpu->mmu.last_number;
-    space_enter(cpu, true);
 }
 
 /* Code may lie elsewhere now, in every space. */
@@ -77,7 +64,7 @@ static void code_moved(X86CPU *cpu)
     memset(mmu->fetch_filter, 0, sizeof(mmu->fetch_filter));
     mmu->fetch_count = 0;
     cpu->map_global_generation = ++mmu->last_number;
-    mmu_code_dropped(cpu);
+    space_enter(cpu, true);
 }
 
 void mmu_note_fetch(X86CPU *cpu, uint64_t va, unsigned shift)

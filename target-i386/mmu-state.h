@@ -64,13 +64,12 @@ typedef struct MmuSpace {
     uint32_t pcid;
     uint32_t generation; /* in the second level; 0: this slot is free */
     uint64_t map;        /* map_generation of the space */
-    uint64_t code;       /* tlb_generation of the space; 0: decoded code was dropped since */
 } MmuSpace;
 
 #define MMU_FILTER_BITS 4096u
 
 typedef struct MmuState {
-    uint64_t last_number;       /* of the numbers in map_generation and tlb_generation */
+    uint64_t last_number;       /* of the numbers in map_generation */
     uint32_t last_generation;   /* of the 24-bit ones in the second level */
     uint32_t space_generation;  /* of the current address space */
     uint32_t global_generation; /* of global pages */

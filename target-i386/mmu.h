@@ -151,8 +151,6 @@ typedef struct MmuFetch {
 bool mmu_fetch(X86CPU *cpu, MmuView view, uint64_t va, MmuFetch *fetch, uint32_t *error);
 /* Someone relies on where code in the page of @va (log2 of its size: @shift) lies. */
 void mmu_note_fetch(X86CPU *cpu, uint64_t va, unsigned shift);
-/* Decoded blocks were dropped: tlb_generation and tlb_global_generation change. */
-void mmu_code_dropped(X86CPU *cpu);
 
 void mmu_init(X86CPU *cpu);                           /* of a new CPU */
 void mmu_flush(X86CPU *cpu);                          /* everything */

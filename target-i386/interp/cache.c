@@ -13,7 +13,7 @@
 #include "target-i386/interp/decode.h"
 #include "util/log.h"
 
-#define HASH_SIZE       (1u << 15)
+#define HASH_SIZE       (1u << 16)
 #define FETCH_TLB_SIZE  256u
 #define MAX_INSNS       (1u << 19) /* decoded instructions kept by one CPU: 24 MiB */
 #define QUEUE_LIMIT     64u        /* pending invalidations before the whole cache goes */
@@ -235,6 +235,9 @@ static void block_drop(CodeCache *cache, Block *block)
     if (block_in_second_page(block)) {
         page_unlink(page_find(cache, block->ram2), block);
     }
+    if (block->jump && block->jump->block == block) {
+        *block->jump = (JumpEntry){0};
+    }
     for (unsigned i = 0; i < block->count; i++) {
         block->insns[i].fn = insn_gone;
     }
@@ -260,7 +263,6 @@ static void page_invalidate(CodeCache *cache, CodePage *page, uint64_t mask)
         block = next;
     }
     page->granules = left;
-    mmu_code_dropped(cache->cpu); /* jump-cache entries may name dropped blocks */
 }
 
 static void cache_flush(CodeCache *cache)
@@ -559,7 +561,6 @@ static Block *build_uncached(X86CPU *cpu, uint64_t pc)
     }
     block->count = 1;
     block->tail = block->insns[0].flags & INSN_END ? 0 : block->insns[0].len;
-    mmu_code_dropped(cpu); /* so that the jump cache does not keep it */
     return block;
 }
 
@@ -633,19 +634,20 @@ static void cache_collect(CodeCache *cache)
     }
 }
 
-Block *code_find_slow(X86CPU *cpu, uint64_t pc, bool *global)
+/* The block at @pc; @global: in global pages alone. */
+static Block *find_or_build(X86CPU *cpu, uint64_t pc, bool *global)
 {
     CodeCache *cache = cpu->code;
     const FetchEntry *entry;
     Block *block;
 
+    *global = false;
     if (!cache->decoder) { /* features are known only after creation */
         cache->decoder = decoder_new(cpu);
     }
     cache_collect(cache);
     entry = fetch_page(cpu, pc);
     cache->local = !entry->to.global;
-    *global = false;
     if (!entry->to.page.block || !entry->to.page.read) {
         return build_uncached(cpu, pc);
     }
@@ -656,9 +658,27 @@ Block *code_find_slow(X86CPU *cpu, uint64_t pc, bool *global)
     if (!block) {
         block = build_block(cpu, pc, entry);
         if (!block) {
-            block = build_uncached(cpu, pc);
+            return build_uncached(cpu, pc);
         }
     }
     *global = !cache->local;
+    return block;
+}
+
+Block *code_find_slow(X86CPU *cpu, uint64_t pc, JumpEntry *jump)
+{
+    bool global;
+    Block *block = find_or_build(cpu, pc, &global);
+
+    if (block == cpu->code->scratch) {
+        return block;
+    }
+    if (block->jump && block->jump->block == block) {
+        block->jump->key = 0;
+    }
+    block->jump = jump;
+    *jump = (JumpEntry){
+        .pc = pc, .block = block,
+        .key = code_jump_key(cpu, global ? cpu->map_global_generation : cpu->map_generation)};
     return block;
 }

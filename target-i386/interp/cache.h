@@ -22,6 +22,7 @@ struct Block {
     uint8_t tail;         /* bytes to advance after the last instruction (0: it sets RIP) */
     Block *hash_next;
     Block *page_next[2];
+    struct JumpEntry *jump; /* that this block was entered in last; no other names it */
     Insn insns[];
 };
 
@@ -34,11 +35,6 @@ CodeCache *code_cache_new(X86CPU *cpu, CodeDomain *domain);
 void code_cache_free(CodeCache *cache);
 CodeDomain *code_cache_domain(CodeCache *cache);
 
-/*
- * The block at the CPU's RIP, decoded if need be; fetch faults are raised. @global: that it is
- * there holds until tlb_global_generation changes, else until tlb_generation does.
- */
-Block *code_find_slow(X86CPU *cpu, uint64_t pc, bool *global);
 /* Carries out what other CPUs and devices queued (VCPU_CODE_CHANGED). Run loop only. */
 void code_drain(X86CPU *cpu);
 /* Drops all decoded code of this CPU. Its own thread only. */
@@ -46,14 +42,16 @@ void code_flush(X86CPU *cpu);
 /* Host bytes used by decoded code. */
 uint64_t code_cache_memory(const CodeCache *cache);
 
-/* Jump cache: linear RIP to block, valid as long as no translation changed. */
-#define JUMP_CACHE_SIZE 4096u
+/* Jump cache: linear RIP to block, valid as long as translations of its pages do not change. */
+#define JUMP_CACHE_SIZE 16384u
 typedef struct JumpEntry {
     uint64_t pc;
     Block *block;
-    uint64_t key;  /* of code_jump_key() */
+    uint64_t key;  /* of code_jump_key(); 0: empty */
 } JumpEntry;
 
+/* The block at the CPU's RIP, decoded if need be, for @jump; fetch faults are raised. */
+Block *code_find_slow(X86CPU *cpu, uint64_t pc, JumpEntry *jump);
 JumpEntry *code_jump_entries(CodeCache *cache);
 
 /*
@@ -78,18 +76,13 @@ static inline Block *code_find(X86CPU *cpu, JumpEntry *jumps)
 {
     uint64_t pc = code_pc(cpu);
     JumpEntry *entry = &jumps[(pc ^ (pc >> 12)) % JUMP_CACHE_SIZE];
-    uint64_t local = code_jump_key(cpu, cpu->tlb_generation);
-    uint64_t global = code_jump_key(cpu, cpu->tlb_global_generation);
-    bool found_global;
 
-    if (G_LIKELY(entry->pc == pc && (entry->key == local || entry->key == global))) {
+    if (G_LIKELY(entry->pc == pc &&
+                 (entry->key == code_jump_key(cpu, cpu->map_generation) ||
+                  entry->key == code_jump_key(cpu, cpu->map_global_generation)))) {
         return entry->block;
     }
-    entry->block = code_find_slow(cpu, pc, &found_global);
-    entry->pc = pc;
-    /* Of before: what must not be kept makes a new generation. */
-    entry->key = found_global ? global : local;
-    return entry->block;
+    return code_find_slow(cpu, pc, entry);
 }
 
 #endif

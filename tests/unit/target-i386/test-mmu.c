@@ -455,7 +455,6 @@ static void test_numbers(Rig *rig, gconstpointer data)
     map = cpu->map_generation;
     global = cpu->map_global_generation;
     mmu_flush_page(cpu, other->va);
-    mmu_code_dropped(cpu);
     g_assert_cmpuint(cpu->map_generation, ==, map);
     cpu_set_cr3(cpu, TABLE(1, 0) | 2);
     g_assert_cmpuint(cpu->map_generation, !=, map);
