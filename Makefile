@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The commands of a day. Meson does the building; see docs/testing.md for what `check` runs.
-.PHONY: all deps build guest run check check-kvm-boot bench install clean
+.PHONY: all deps build guest run check check-kvm-boot bench bench-table install clean
 .NOTPARALLEL:
 
 STEP = @scripts/step
@@ -33,6 +33,10 @@ check-kvm-boot: build guest
 
 bench: build guest
 	@bench/boot
+
+# The speed table: native, QEMU and Tessera by turns, about five minutes.
+bench-table: build guest
+	@bench/table
 
 install: build
 	meson install -C build

@@ -14,6 +14,7 @@
 #include "accel/accel.h"
 #include "memory/memory.h"
 #include "target-i386/features.h"
+#include "target-i386/mmu-state.h"
 
 /*
  * Register numbers as in ModRM (SDM 2A table 2-2), then two slots that make address sums uniform.
@@ -106,27 +107,6 @@ typedef struct X87State {
         uint8_t pad[6];
     } st[8]; /* relative to TOP */
 } X87State;
-
-/* Memory views: who asks decides which pages it may touch. */
-typedef enum { MMU_SUPER, MMU_USER, MMU_SUPER_SMAP, MMU_VIEWS } MmuView;
-
-#define TLB_BITS 10
-#define TLB_SIZE (1u << TLB_BITS)
-
-/* Tags are the page's virtual address, or a value that no address of this set can match. */
-typedef struct TlbEntry {
-    uint64_t read_tag;
-    uint64_t write_tag;
-    uintptr_t addend; /* host address - virtual address; valid if a tag is */
-    uintptr_t page;   /* host address of the page; 0: not entered since the last flush */
-} TlbEntry;
-
-/* Recently used guest-physical pages, for page walks and fills. */
-#define PHYS_CACHE_SIZE 512u
-typedef struct PhysPage {
-    uint64_t gpa; /* page address, or all ones */
-    MemoryPage page;
-} PhysPage;
 
 /*
  * What translated code reaches by displacements (accel/tcg/). A jump's tag is the address with the
@@ -235,13 +215,13 @@ typedef struct X86CPU {
      */
     bool (*ferr)(void *opaque);
     void *ferr_opaque;
-    uint64_t tlb_generation; /* changes with every flush: validates jump-cache entries */
-    uint64_t map_generation; /* changes when an address may lead to another page */
+    /*
+     * Numbers, each used once, that change when instruction fetches may lead to another page: the
+     * first with the address space too, the second only where global pages may have moved.
+     */
+    uint64_t map_generation, map_global_generation;
     TlbEntry tlb[MMU_VIEWS][TLB_SIZE];
-    uint8_t tlb_shift[MMU_VIEWS][TLB_SIZE];      /* page size of the mapping, log2 */
-    uint16_t tlb_touched[MMU_VIEWS][TLB_SIZE];   /* sets in use since the last flush */
-    uint16_t tlb_touched_count[MMU_VIEWS];
-    bool tlb_large;         /* some entry is part of a page above 4 KiB */
+    MmuState mmu;
     PhysPage phys_cache[PHYS_CACHE_SIZE];
     /* Runs a block in place of the interpreter; false if it did not. NULL: there is no such. */
     bool (*engine)(struct X86CPU *cpu, Block *block);

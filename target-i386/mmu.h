@@ -94,6 +94,19 @@ void mmu_probe(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, unsigned a
  */
 void *mmu_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, unsigned access);
 
+/* Whom a write to a watched page concerns; no block: nobody. */
+typedef struct MmuWatch {
+    RamBlock *block;
+    uint64_t offset;
+} MmuWatch;
+
+/*
+ * mmu_host() for writing, and watched pages are no hindrance: after the write, mmu_wrote() is to be
+ * told where it began, relative to @va, and of how many bytes it was; all in one page.
+ */
+void *mmu_host_watched(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, MmuWatch *watch);
+void mmu_wrote(X86CPU *cpu, const MmuWatch *watch, int64_t from, uint64_t size);
+
 /*
  * A locked read-modify-write: host address of the operand if it lies in one cache line of RAM
  * (watched or not), else NULL with the machine lock taken, so that others who fall back too stay
@@ -117,15 +130,43 @@ bool mmu_translate(X86CPU *cpu, MmuView view, uint64_t va, unsigned access, uint
                    uint32_t *error);
 
 /*
- * For translated code: makes the TLB hit for @size bytes at @va. False, and nothing raised, where
- * that cannot be: a fault, a device, a watched page, a page crossing.
+ * Fills the TLB entry for @va without side effects but accessed and dirty bits: true if the access
+ * hits then. False for whatever an ordinary access must deal with: faults, devices, watched pages,
+ * page crossings, and anything that would need a lock or vector registers, none of which are
+ * touched.
  */
 bool mmu_fill(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, bool write);
+
+/* Where instruction fetches from a page go. */
+typedef struct MmuFetch {
+    uint64_t gpa;     /* of the page */
+    MemoryPage page;
+    bool global;      /* the mapping lasts until map_global_generation changes */
+} MmuFetch;
+
+/*
+ * Translates for a fetch; false and the #PF error code in *@error. The answer is good until
+ * map_generation changes.
+ */
+bool mmu_fetch(X86CPU *cpu, MmuView view, uint64_t va, MmuFetch *fetch, uint32_t *error);
+/* Someone relies on where code in the page of @va (log2 of its size: @shift) lies. */
+void mmu_note_fetch(X86CPU *cpu, uint64_t va, unsigned shift);
 
 void mmu_init(X86CPU *cpu);                           /* of a new CPU */
 void mmu_flush(X86CPU *cpu);                          /* everything */
 void mmu_memory_changed(X86CPU *cpu);                 /* the physical map is another one */
 void mmu_flush_page(X86CPU *cpu, uint64_t va);        /* INVLPG */
+/*
+ * Who may do what with a page follows other rules (CR0.WP, CR4.SMAP, PKRU, DR7), except for
+ * fetches; where pages lie has not changed.
+ */
+void mmu_flush_rights(X86CPU *cpu);
+/* CR3 was loaded; with PCIDs, what is known of the new space stays if @keep. */
+void mmu_switch_space(X86CPU *cpu, bool keep);
+/* INVPCID types 0, 1 and 3. */
+void mmu_flush_space_page(X86CPU *cpu, uint32_t pcid, uint64_t va);
+void mmu_flush_space(X86CPU *cpu, uint32_t pcid);
+void mmu_flush_spaces(X86CPU *cpu);
 /* Another CPU marked a page as code: this CPU's write tags for it go away. Any thread. */
 void mmu_forget_writes(X86CPU *cpu, const RamBlock *block, uint64_t offset);
 

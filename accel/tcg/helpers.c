@@ -25,27 +25,6 @@ void jit_flags_from_cpu(X86CPU *cpu)
     cpu->jit.flags = flags_from_cc(cpu->cc);
 }
 
-static TransBlock *site_block(Jit *jit, const SiteInfo *site)
-{
-    return g_ptr_array_index(jit->blocks, site->tb);
-}
-
-const void *jit_fill(X86CPU *cpu, const SiteInfo *site, uint64_t va)
-{
-    const Jit *jit = cpu->jit.jit;
-    const TransBlock *tb = jit->blocks->pdata[site->tb];
-
-    if (!(site->flags & SITE_FILL) || ((site->flags & SITE_ALIGN) && (va & (site->size - 1))) ||
-        !mmu_fill(cpu, (tb->mode >> MODE_VIEW_SHIFT) & 3, va, site->size,
-                  site->flags & SITE_WRITE)) {
-        return NULL;
-    }
-    if (jit->lockstep && (site->flags & SITE_WRITE) && !lockstep_note_write((Jit *)jit, va)) {
-        return NULL;
-    }
-    return jit->buffer.rx + tb->insn_host[site->insn];
-}
-
 static uint64_t insn_rip(const TransBlock *tb, unsigned number)
 {
     uint64_t rip = tb->rip;
@@ -71,6 +50,11 @@ static const void *lockstep_slow(X86CPU *cpu, Jit *jit, TransBlock *tb, const Si
     uint64_t target = va ^ cpu->jit.salt;
     JitJump *jump = &cpu->jit.jumps[jit_jump_hash(target)];
 
+    if (jit_fill_site(cpu, tb, site, va) &&
+        (!(site->flags & SITE_WRITE) || lockstep_note_write(jit, va))) {
+        cpu->jit.vec_wanted = site->vec;
+        return jit->buffer.rx + tb->insn_host[site->insn];
+    }
     if (site->flags & SITE_LOOKUP) {
         jump->tag = va;
         jump->host = jit->leave;
@@ -88,16 +72,9 @@ static const void *lockstep_slow(X86CPU *cpu, Jit *jit, TransBlock *tb, const Si
 const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va)
 {
     Jit *jit = cpu->jit.jit;
-    TransBlock *tb = site_block(jit, site);
+    TransBlock *tb = g_ptr_array_index(jit->blocks, site->tb);
     const Insn *insn = &tb->block->insns[site->insn];
 
-    {
-        const void *again = jit_fill(cpu, site, va);
-        if (again) {
-            cpu->jit.vec_wanted = site->vec;
-            return again;
-        }
-    }
     cpu->cpu_rip = insn_rip(tb, site->insn);
     if (site->flags & SITE_FLAGS) {
         jit_flags_to_cpu(cpu);

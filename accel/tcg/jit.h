@@ -174,6 +174,8 @@ void jit_emit_trampolines(Jit *jit);
  * takes more. Vector registers hold guest state.
  */
 const void *jit_fill(X86CPU *cpu, const SiteInfo *site, uint64_t va);
+/* True if the access of @site at @va hits the TLB now. */
+bool jit_fill_site(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site, uint64_t va);
 /*
  * Carries the instruction out: where execution goes on (executable mapping), or NULL to leave.
  */

@@ -65,12 +65,8 @@ static void put(const CpuCopy *copy, X86CPU *cpu)
 /* Closes all pages for writing, so that each first write shows. */
 static void close_pages(X86CPU *cpu)
 {
-    MmuView view = cpu->mmu_view;
-
-    for (unsigned i = 0; i < cpu->tlb_touched_count[view]; i++) {
-        unsigned set = cpu->tlb_touched[view][i];
-
-        cpu->tlb[view][set].write_tag = (uint64_t)(set ^ 1) << GUEST_PAGE_BITS;
+    for (unsigned set = 0; set < TLB_SIZE; set++) {
+        cpu->tlb[cpu->mmu_view][set].write_tag = (uint64_t)(set ^ 1) << GUEST_PAGE_BITS;
     }
 }
 

@@ -248,7 +248,7 @@ static void emit_slow(Jit *jit, Asm *a)
     emit_store(a, H_R9, SCRATCH(2));
     pop_reg(a, H_RAX);
     emit_store(a, H_RAX, SCRATCH(1));
-    emit_op_reg(a, false, 0x33, H_RAX, H_RAX);
+    emit_call_c(a, jit_fill);
     emit_op_reg(a, true, 0x85, H_RAX, H_RAX);
     slow = emit_jcc(a, CC_E);
     emit_resume(a);

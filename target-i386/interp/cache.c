@@ -13,7 +13,7 @@
 #include "target-i386/interp/decode.h"
 #include "util/log.h"
 
-#define HASH_SIZE       (1u << 15)
+#define HASH_SIZE       (1u << 16)
 #define FETCH_TLB_SIZE  256u
 #define MAX_INSNS       (1u << 19) /* decoded instructions kept by one CPU: 24 MiB */
 #define QUEUE_LIMIT     64u        /* pending invalidations before the whole cache goes */
@@ -30,10 +30,9 @@ typedef struct CodePage {
 /* Where instruction fetches from a linear page go. */
 typedef struct FetchEntry {
     uint64_t page_va;
-    uint64_t generation;
+    uint64_t generation; /* map_generation or, of a global page, map_global_generation */
     bool user;
-    MemoryPage page;
-    uint64_t gpa;
+    MmuFetch to;
 } FetchEntry;
 
 typedef struct Invalidation {
@@ -55,6 +54,7 @@ struct CodeCache {
     GHashTable *pages;    /* &CodePage.ram -> CodePage */
     GArray *queue;        /* of Invalidation */
     bool queue_all;       /* the queue overflowed */
+    bool local;           /* what was looked up last lies in pages that are not all global */
     unsigned insns;       /* decoded and alive */
     GPtrArray *retired;   /* blocks to free when none runs */
     void (*dropped)(void *opaque, Block *block); /* NULL: nobody wants to know */
@@ -246,6 +246,9 @@ static void block_drop(CodeCache *cache, Block *block)
     if (block_in_second_page(block)) {
         page_unlink(page_find(cache, block->ram2), block);
     }
+    if (block->jump && block->jump->block == block) {
+        *block->jump = (JumpEntry){0};
+    }
     for (unsigned i = 0; i < block->count; i++) {
         block->insns[i].fn = insn_gone;
     }
@@ -271,7 +274,6 @@ static void page_invalidate(CodeCache *cache, CodePage *page, uint64_t mask)
         block = next;
     }
     page->granules = left;
-    cache->cpu->tlb_generation++; /* jump-cache entries may name dropped blocks */
 }
 
 static void cache_flush(CodeCache *cache)
@@ -381,38 +383,47 @@ static const FetchEntry *fetch_page(X86CPU *cpu, uint64_t pc)
     bool user = cpu->cpl == 3;
     uint32_t error;
 
-    if (G_LIKELY(entry->page_va == page_va && entry->generation == cpu->tlb_generation &&
-                 entry->user == user && entry->page.block)) {
+    if (G_LIKELY(entry->page_va == page_va &&
+                 (entry->generation == cpu->map_generation ||
+                  entry->generation == cpu->map_global_generation) &&
+                 entry->user == user && entry->to.page.block)) {
         return entry;
     }
     if (cpu_code64(cpu) && !cpu_canonical(cpu, pc)) {
         cpu_raise_gp(cpu, 0);
     }
-    entry->page.block = NULL;
-    if (!mmu_translate(cpu, user ? MMU_USER : MMU_SUPER, pc, ACCESS_FETCH, &entry->gpa, &error)) {
+    entry->to.page.block = NULL;
+    if (!mmu_fetch(cpu, user ? MMU_USER : MMU_SUPER, pc, &entry->to, &error)) {
         cpu->cr2 = pc;
         cpu_raise_error(cpu, EXC_PF, error);
     }
-    entry->gpa &= ~(uint64_t)(GUEST_PAGE_SIZE - 1);
-    entry->page = memory_resolve_page(cpu->vcpu.memory, entry->gpa);
     entry->page_va = page_va;
-    entry->generation = cpu->tlb_generation;
+    entry->generation = entry->to.global ? cpu->map_global_generation : cpu->map_generation;
     entry->user = user;
+    return entry;
+}
+
+/* The page behind the one that the current look-up began in. */
+static const FetchEntry *fetch_second_page(X86CPU *cpu, uint64_t pc)
+{
+    const FetchEntry *entry = fetch_page(cpu, pc);
+
+    cpu->code->local |= !entry->to.global;
     return entry;
 }
 
 static uint64_t page_ram(const FetchEntry *entry)
 {
-    return entry->page.block->ram_id + entry->page.offset;
+    return entry->to.page.block->ram_id + entry->to.page.offset;
 }
 
 static void mark_page(CodeDomain *domain, const FetchEntry *entry)
 {
-    ram_page_mark(entry->page.block, entry->page.offset, PAGE_WATCH_CODE);
+    ram_page_mark(entry->to.page.block, entry->to.page.offset, PAGE_WATCH_CODE);
     for (unsigned i = 0; i < domain->caches->len; i++) {
         CodeCache *other = g_ptr_array_index(domain->caches, i);
 
-        mmu_forget_writes(other->cpu, entry->page.block, entry->page.offset);
+        mmu_forget_writes(other->cpu, entry->to.page.block, entry->to.page.offset);
     }
 }
 
@@ -435,7 +446,7 @@ static CodePage *watch_page(X86CPU *cpu, const FetchEntry *entry)
     }
     page->building = true;
     g_mutex_unlock(&cache->lock);
-    if (!(ram_page_marks(entry->page.block, entry->page.offset) & PAGE_WATCH_CODE)) {
+    if (!(ram_page_marks(entry->to.page.block, entry->to.page.offset) & PAGE_WATCH_CODE)) {
         mark_page(domain, entry);
     }
     g_mutex_unlock(&domain->lock);
@@ -513,18 +524,18 @@ static Block *build_crossing(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
     uint64_t next = cpu_code64(cpu) ? pc + room : (uint32_t)(pc + room);
     uint8_t bytes[15];
     FetchEntry first = *entry;
-    const FetchEntry *second = fetch_page(cpu, next);
+    const FetchEntry *second = fetch_second_page(cpu, next);
     CodePage *page, *page2;
     Insn insn;
     Block *block;
 
-    if (!second->page.read) {
+    if (!second->to.page.read) {
         return NULL;
     }
     page = watch_page(cpu, &first);
     page2 = watch_page(cpu, second);
-    memcpy(bytes, first.page.read + (pc & (GUEST_PAGE_SIZE - 1)), room);
-    memcpy(bytes + room, second->page.read, sizeof(bytes) - room);
+    memcpy(bytes, first.to.page.read + (pc & (GUEST_PAGE_SIZE - 1)), room);
+    memcpy(bytes + room, second->to.page.read, sizeof(bytes) - room);
     if (decode_insn(cpu->code->decoder, cpu, bytes, MIN(sizeof(bytes), limit_room(cpu)), &insn) !=
         DECODE_OK) {
         unwatch_page(cpu->code, page);
@@ -552,7 +563,7 @@ static Block *build_uncached(X86CPU *cpu, uint64_t pc)
     do {
         const FetchEntry *entry = fetch_page(cpu, pc + size);
 
-        memory_read(cpu->vcpu.memory, entry->gpa + ((pc + size) & (GUEST_PAGE_SIZE - 1)),
+        memory_read(cpu->vcpu.memory, entry->to.gpa + ((pc + size) & (GUEST_PAGE_SIZE - 1)),
                     &bytes[size], 1);
         size++;
         result = decode_insn(cpu->code->decoder, cpu, bytes, size, &block->insns[0]);
@@ -562,7 +573,6 @@ static Block *build_uncached(X86CPU *cpu, uint64_t pc)
     }
     block->count = 1;
     block->tail = block->insns[0].flags & INSN_END ? 0 : block->insns[0].len;
-    cpu->tlb_generation++; /* so that the jump cache does not keep it */
     return block;
 }
 
@@ -573,7 +583,7 @@ static Block *build_block(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
     uint64_t room = MIN(GUEST_PAGE_SIZE - offset, limit_room(cpu));
     bool at_limit = room < GUEST_PAGE_SIZE - offset;
     CodePage *page = watch_page(cpu, entry);
-    const uint8_t *code = entry->page.read + offset;
+    const uint8_t *code = entry->to.page.read + offset;
     Insn insns[BLOCK_MAX_INSNS];
     unsigned count = 0, bytes = 0;
     Block *block;
@@ -613,8 +623,8 @@ static Block *hash_find(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
             if (block->ram2 == UINT64_MAX) {
                 return block;
             }
-            second = fetch_page(cpu, (pc | (GUEST_PAGE_SIZE - 1)) + 1);
-            if (second->page.read && page_ram(second) == block->ram2) {
+            second = fetch_second_page(cpu, (pc | (GUEST_PAGE_SIZE - 1)) + 1);
+            if (second->to.page.read && page_ram(second) == block->ram2) {
                 return block;
             }
         }
@@ -628,9 +638,9 @@ void code_block_bytes(X86CPU *cpu, const Block *block, uint8_t *out)
     unsigned room = GUEST_PAGE_SIZE - (pc & (GUEST_PAGE_SIZE - 1));
     unsigned first = MIN(room, block->bytes);
 
-    memcpy(out, fetch_page(cpu, pc)->page.read + (pc & (GUEST_PAGE_SIZE - 1)), first);
+    memcpy(out, fetch_page(cpu, pc)->to.page.read + (pc & (GUEST_PAGE_SIZE - 1)), first);
     if (first < block->bytes) {
-        memcpy(out + first, fetch_page(cpu, pc + first)->page.read, block->bytes - first);
+        memcpy(out + first, fetch_page(cpu, pc + first)->to.page.read, block->bytes - first);
     }
 }
 
@@ -648,18 +658,21 @@ static void cache_collect(CodeCache *cache)
     }
 }
 
-Block *code_find_slow(X86CPU *cpu, uint64_t pc)
+/* The block at @pc; @global: in global pages alone. */
+static Block *find_or_build(X86CPU *cpu, uint64_t pc, bool *global)
 {
     CodeCache *cache = cpu->code;
     const FetchEntry *entry;
     Block *block;
 
+    *global = false;
     if (!cache->decoder) { /* features are known only after creation */
         cache->decoder = decoder_new(cpu);
     }
     cache_collect(cache);
     entry = fetch_page(cpu, pc);
-    if (!entry->page.block || !entry->page.read) {
+    cache->local = !entry->to.global;
+    if (!entry->to.page.block || !entry->to.page.read) {
         return build_uncached(cpu, pc);
     }
     if (G_UNLIKELY(cpu->cpu_rip > cpu->seg[SEG_CS].limit && !cpu_code64(cpu))) {
@@ -669,8 +682,27 @@ Block *code_find_slow(X86CPU *cpu, uint64_t pc)
     if (!block) {
         block = build_block(cpu, pc, entry);
         if (!block) {
-            block = build_uncached(cpu, pc);
+            return build_uncached(cpu, pc);
         }
     }
+    *global = !cache->local;
+    return block;
+}
+
+Block *code_find_slow(X86CPU *cpu, uint64_t pc, JumpEntry *jump)
+{
+    bool global;
+    Block *block = find_or_build(cpu, pc, &global);
+
+    if (block == cpu->code->scratch) {
+        return block;
+    }
+    if (block->jump && block->jump->block == block) {
+        block->jump->key = 0;
+    }
+    block->jump = jump;
+    *jump = (JumpEntry){
+        .pc = pc, .block = block,
+        .key = code_jump_key(cpu, global ? cpu->map_global_generation : cpu->map_generation)};
     return block;
 }

@@ -24,6 +24,7 @@ struct Block {
     Block *page_next[2];
     struct TransBlock *translations; /* of the translator (accel/tcg/) */
     uint32_t heat;        /* how often it was interpreted */
+    struct JumpEntry *jump; /* that this block was entered in last; no other names it */
     Insn insns[];
 };
 
@@ -36,8 +37,6 @@ CodeCache *code_cache_new(X86CPU *cpu, CodeDomain *domain);
 void code_cache_free(CodeCache *cache);
 CodeDomain *code_cache_domain(CodeCache *cache);
 
-/* The block at the CPU's RIP, decoded if need be; fetch faults are raised. */
-Block *code_find_slow(X86CPU *cpu, uint64_t pc);
 /* Carries out what other CPUs and devices queued (VCPU_CODE_CHANGED). Run loop only. */
 void code_drain(X86CPU *cpu);
 /* Drops all decoded code of this CPU. Its own thread only. */
@@ -45,12 +44,12 @@ void code_flush(X86CPU *cpu);
 /* Host bytes used by decoded code. */
 uint64_t code_cache_memory(const CodeCache *cache);
 
-/* Jump cache: linear RIP to block, valid as long as no translation changed. */
-#define JUMP_CACHE_SIZE 4096u
+/* Jump cache: linear RIP to block, valid as long as translations of its pages do not change. */
+#define JUMP_CACHE_SIZE 16384u
 typedef struct JumpEntry {
     uint64_t pc;
     Block *block;
-    uint64_t key;  /* of code_jump_key() */
+    uint64_t key;  /* of code_jump_key(); 0: empty */
 } JumpEntry;
 
 /* Calls @dropped for each block that is dropped, before it is; its own thread. */
@@ -59,15 +58,17 @@ void code_cache_watch(CodeCache *cache, void (*dropped)(void *opaque, Block *blo
  * Copies the bytes of @block, which starts at the CPU's RIP, into @out, of 15 * BLOCK_MAX_INSNS.
  */
 void code_block_bytes(X86CPU *cpu, const Block *block, uint8_t *out);
+/* The block at the CPU's RIP, decoded if need be, for @jump; fetch faults are raised. */
+Block *code_find_slow(X86CPU *cpu, uint64_t pc, JumpEntry *jump);
 JumpEntry *code_jump_entries(CodeCache *cache);
 
 /*
  * The mode with the privilege, which decides who may fetch, and the generation: 54 bits of it, as
  * a guest that counts 32 round would find entries of blocks that are freed.
  */
-static inline uint64_t code_jump_key(const X86CPU *cpu)
+static inline uint64_t code_jump_key(const X86CPU *cpu, uint64_t generation)
 {
-    return cpu->tlb_generation << 10 | cpu->code_size | (cpu->cpl == 3) << 8 | cpu_pm(cpu) << 9;
+    return generation << 10 | cpu->code_size | (cpu->cpl == 3) << 8 | cpu_pm(cpu) << 9;
 }
 
 /* Linear address of the current instruction. */
@@ -83,15 +84,13 @@ static inline Block *code_find(X86CPU *cpu, JumpEntry *jumps)
 {
     uint64_t pc = code_pc(cpu);
     JumpEntry *entry = &jumps[(pc ^ (pc >> 12)) % JUMP_CACHE_SIZE];
-    uint64_t key = code_jump_key(cpu);
 
-    if (G_LIKELY(entry->pc == pc && entry->key == key)) {
+    if (G_LIKELY(entry->pc == pc &&
+                 (entry->key == code_jump_key(cpu, cpu->map_generation) ||
+                  entry->key == code_jump_key(cpu, cpu->map_global_generation)))) {
         return entry->block;
     }
-    entry->block = code_find_slow(cpu, pc);
-    entry->pc = pc;
-    entry->key = key; /* of before: what must not be kept makes a new generation */
-    return entry->block;
+    return code_find_slow(cpu, pc, entry);
 }
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Control and debug registers (SDM 3A 2.5, 17.2): what may be written, what it changes. Everything
- * that affects translation flushes the TLB as a whole, which the architecture allows.
+ * Control and debug registers (SDM 3A 2.5, 17.2): what may be written, what it changes, and what
+ * the TLB forgets then (SDM 3A 4.10.4.1).
  */
 #include "target-i386/interp/system.h"
 #include "util/lock.h"
@@ -82,8 +82,10 @@ void cpu_set_cr0(X86CPU *cpu, uint64_t value)
     if (changed & CR0_PE) {
         cpu->cpl = 0;
     }
-    if (changed & (CR0_PG | CR0_WP | CR0_PE)) {
+    if (changed & (CR0_PG | CR0_PE)) {
         mmu_flush(cpu);
+    } else if (changed & CR0_WP) {
+        mmu_flush_rights(cpu);
     }
     cpu_update_mode(cpu);
 }
@@ -92,9 +94,12 @@ void cpu_set_cr0(X86CPU *cpu, uint64_t value)
 
 void cpu_set_cr3(X86CPU *cpu, uint64_t value)
 {
+    bool keep = false;
+
     if (cpu_long_mode(cpu)) {
         if (cpu->cr4 & CR4_PCIDE) {
-            value &= ~(1ull << 63); /* "do not flush" is only permission */
+            keep = value >> 63;
+            value &= ~(1ull << 63);
         }
         if (value >> cpu->phys_bits) {
             cpu_raise_gp(cpu, 0);
@@ -102,7 +107,7 @@ void cpu_set_cr3(X86CPU *cpu, uint64_t value)
     }
     pdptes_load(cpu, cpu->cr0, value, cpu->cr4);
     cpu->cr3 = value;
-    mmu_flush(cpu);
+    mmu_switch_space(cpu, keep);
 }
 
 static uint64_t cr4_allowed(const X86CPU *cpu)
@@ -154,7 +159,11 @@ void cpu_set_cr4(X86CPU *cpu, uint64_t value)
         pdptes_load(cpu, cpu->cr0, cpu->cr3, value);
     }
     cpu->cr4 = value;
-    mmu_flush(cpu);
+    if (changed & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_LA57 | CR4_PCIDE | CR4_SMEP)) {
+        mmu_flush(cpu);
+    } else if (changed & (CR4_SMAP | CR4_PKE)) {
+        mmu_flush_rights(cpu);
+    }
     cpu_update_mode(cpu);
 }
 
@@ -263,7 +272,7 @@ static void insn_mov_to_dr(X86CPU *cpu, const Insn *insn)
     }
     cpu->dr[n] = value;
     if (n != 6) {
-        mmu_flush(cpu); /* pages with data breakpoints leave the TLB */
+        mmu_flush_rights(cpu); /* pages with data breakpoints leave the TLB */
         cpu_debug_update(cpu);
     }
     insn_advance(cpu, insn);
@@ -362,7 +371,7 @@ static void insn_invlpg(X86CPU *cpu, const Insn *insn)
     insn_advance(cpu, insn);
 }
 
-/* Types 0 to 3; the whole TLB goes in each case (SDM 2A INVPCID). */
+/* SDM 2A INVPCID. */
 static void insn_invpcid(X86CPU *cpu, const Insn *insn)
 {
     uint64_t type = reg_get(cpu, insn->reg, insn->opsize);
@@ -375,7 +384,12 @@ static void insn_invpcid(X86CPU *cpu, const Insn *insn)
         (type == 0 && !cpu_canonical(cpu, descriptor[1]))) {
         cpu_raise_gp(cpu, 0);
     }
-    mmu_flush(cpu);
+    switch (type) {
+    case 0: mmu_flush_space_page(cpu, descriptor[0], descriptor[1]); break;
+    case 1: mmu_flush_space(cpu, descriptor[0]); break;
+    case 2: mmu_flush(cpu); break;
+    default: mmu_flush_spaces(cpu); break;
+    }
     insn_advance(cpu, insn);
 }
 

@@ -134,6 +134,8 @@ void reg_set(X86CPU *cpu, uint16_t offset, uint64_t value, unsigned size);
  * #GP/#SS.
  */
 uint64_t seg_linear(X86CPU *cpu, SegReg seg, uint64_t offset, unsigned size, bool write);
+/* True if @size bytes from @offset, which do not wrap, are within the segment's limit. */
+bool seg_covers(const X86CPU *cpu, SegReg seg, uint64_t offset, unsigned size);
 uint64_t insn_linear_slow(X86CPU *cpu, const Insn *insn, uint64_t offset, unsigned size,
                           bool write);
 

@@ -110,7 +110,7 @@ static void ins_once(X86CPU *cpu, const Insn *insn)
     uint32_t value;
 
     va = seg_linear(cpu, SEG_ES, string_register(cpu, insn, R_RDI), insn->opsize, true);
-    mmu_probe(cpu, cpu->mmu_view, va, insn->opsize, ACCESS_WRITE);
+    mmu_host(cpu, cpu->mmu_view, va, insn->opsize, ACCESS_WRITE); /* faults come before the read */
     value = cpu_port_read(cpu, port, insn->opsize);
     mem_store(cpu, va, value, insn->opsize);
     string_advance(cpu, insn, R_RDI);

@@ -98,6 +98,11 @@ uint64_t seg_linear(X86CPU *cpu, SegReg seg, uint64_t offset, unsigned size, boo
     return (uint32_t)(s->base + offset);
 }
 
+bool seg_covers(const X86CPU *cpu, SegReg seg, uint64_t offset, unsigned size)
+{
+    return cpu_code64(cpu) || offset_in_limit(&cpu->seg[seg], offset, size);
+}
+
 uint64_t insn_linear_slow(X86CPU *cpu, const Insn *insn, uint64_t offset, unsigned size, bool write)
 {
     switch (insn->ea) {

@@ -319,7 +319,7 @@ static void insn_wrpkru(X86CPU *cpu, const Insn *insn)
     }
     if (cpu->pkru != (uint32_t)cpu->regs[R_RAX]) {
         cpu->pkru = cpu->regs[R_RAX];
-        mmu_flush(cpu);
+        mmu_flush_rights(cpu);
     }
     insn_advance(cpu, insn);
 }

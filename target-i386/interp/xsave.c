@@ -293,8 +293,8 @@ static bool loads_mxcsr(uint64_t mask, uint64_t bv, uint64_t compacted)
 
 static void restore(X86CPU *cpu, uint8_t *area, uint64_t mask, uint64_t compacted, bool wide)
 {
+    uint32_t mxcsr, pkru = cpu->pkru;
     uint64_t bv;
-    uint32_t mxcsr;
 
     memcpy(&bv, area + XSAVE_HEADER, 8);
     memcpy(&mxcsr, area + 24, 4);
@@ -316,8 +316,8 @@ static void restore(X86CPU *cpu, uint8_t *area, uint64_t mask, uint64_t compacte
             component_init(cpu, i);
         }
     }
-    if (mask & XCR0_PKRU) {
-        mmu_flush(cpu); /* cached permissions depend on PKRU */
+    if (cpu->pkru != pkru) {
+        mmu_flush_rights(cpu); /* cached permissions depend on PKRU */
     }
 }
 

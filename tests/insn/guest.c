@@ -31,7 +31,11 @@ static struct {
     PortSpace *ports;
     RamBlock *ram;
     X86CPU *cpu;
+    bool watch; /* the data pages are marked when the test begins */
 } guest;
+
+/* A repeated instruction comes back to the run loop now and then. */
+enum { MAX_STRETCHES = 10000 };
 
 static void put_entry(uint64_t table, unsigned index, uint64_t value)
 {
@@ -147,11 +151,21 @@ static void save_state(X86CPU *cpu, const InsnCase *test, InsnState *out, bool r
     memcpy(out->data, guest.ram->host + GPA_DATA, DATA_SIZE);
 }
 
+void guest_watch_data(bool watch)
+{
+    guest.watch = watch;
+}
+
+bool guest_page_watched(unsigned page)
+{
+    return ram_page_marks(guest.ram, GPA_DATA + page * 0x1000) & PAGE_WATCH_DIRTY;
+}
+
 void guest_run(const InsnCase *test, InsnState *out)
 {
     X86CPU *cpu = guest.cpu;
     uint8_t code[32];
-    bool raised;
+    bool raised = false;
 
     memset(code, 0xcc, sizeof(code));
     memcpy(code, test->bytes, test->len);
@@ -161,11 +175,16 @@ void guest_run(const InsnCase *test, InsnState *out)
     set_mode(cpu, test->mode);
     load_state(cpu, test);
     cpu_update_mode(cpu);
+    for (unsigned page = 0; guest.watch && page < DATA_SIZE >> 12; page++) {
+        ram_page_mark(guest.ram, GPA_DATA + page * 0x1000, PAGE_WATCH_DIRTY);
+    }
     mmu_flush(cpu);
     *out = test->state;
-    raised = !interp_step(cpu);
-    if (!raised && cpu->cpu_rip == test->rip && test->zi.meta.branch_type == 0) {
-        raised = !interp_step(cpu); /* it only made room for its code */
+    for (unsigned i = 0; i < MAX_STRETCHES && !raised; i++) {
+        raised = !interp_step(cpu);
+        if (cpu->cpu_rip != test->rip || test->zi.meta.branch_type != 0) {
+            break; /* else it only made room for its code, or repeats */
+        }
     }
     save_state(cpu, test, out, raised);
     cpu->exception.vector = -1;

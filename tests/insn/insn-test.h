@@ -115,6 +115,9 @@ void native_run(const InsnCase *test, InsnState *out);
 
 void guest_init(void);
 void guest_run(const InsnCase *test, InsnState *out);
+/* From now on a run begins with data pages that are watched; which still are after it. */
+void guest_watch_data(bool watch);
+bool guest_page_watched(unsigned page);
 void guest_end(void);
 
 #endif

@@ -27,7 +27,7 @@ typedef struct Rig {
     RamBlock *ram;
     X86CPU *cpu;
     uint64_t device_value;
-    uint64_t unmap_at; /* a read of the device clears this page-table entry */
+    uint64_t unmap_at; /* a read of the device clears this page-table entry and the TLB */
     unsigned resets;
 } Rig;
 
@@ -37,6 +37,7 @@ static uint64_t device_read(void *opaque, uint64_t offset, unsigned size)
 
     if (rig->unmap_at) {
         memset(rig->ram->host + rig->unmap_at, 0, 8);
+        mmu_flush(rig->cpu);
     }
     return rig->device_value;
 }

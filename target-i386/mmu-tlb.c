@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The two levels of TLB: look-ups and fills. Compiled without vector registers, see mmu-walk.h:
+ * nothing here may call what is compiled with them.
+ */
+#include "target-i386/mmu-walk.h"
+#include "target-i386/mmu.h"
+
+/* --- second level -------------------------------------------------------------- */
+
+static Tlb2Entry *tlb2_small(X86CPU *cpu, uint64_t va)
+{
+    return cpu->mmu.tlb2[(va >> GUEST_PAGE_BITS) % TLB2_SETS];
+}
+
+static Tlb2Entry *tlb2_large(X86CPU *cpu, uint64_t va)
+{
+    return cpu->mmu.tlb2_large[(va >> TLB2_PIECE_BITS) % TLB2_LARGE_SETS];
+}
+
+/* The live entry for @va in a set of pages of 1 << @shift bytes, or NULL. */
+static Tlb2Entry *tlb2_find(const X86CPU *cpu, Tlb2Entry *set, uint64_t va, unsigned shift)
+{
+    for (unsigned i = 0; i < TLB2_WAYS; i++) {
+        if (!((set[i].va_rights ^ va) >> shift) &&
+            tlb2_alive(&set[i], cpu->mmu.space_generation, cpu->mmu.global_generation)) {
+            return &set[i];
+        }
+    }
+    return NULL;
+}
+
+/* Where an entry for @va goes: over the one for the same page, over a dead one, in turn. */
+static Tlb2Entry *tlb2_place(X86CPU *cpu, Tlb2Entry *set, uint64_t va, unsigned shift)
+{
+    MmuState *mmu = &cpu->mmu;
+    Tlb2Entry *entry = tlb2_find(cpu, set, va, shift);
+
+    for (unsigned i = 0; !entry && i < TLB2_WAYS; i++) {
+        if (!set[i].gpa_generation) {
+            entry = &set[i];
+        }
+    }
+    return entry ? entry : &set[mmu->victim++ % TLB2_WAYS];
+}
+
+static uint64_t walk_rights(const Walk *walk)
+{
+    unsigned size = walk->shift == GUEST_PAGE_BITS ? 0 : walk->shift == 30 ? 3 : walk->shift - 20;
+
+    return (walk->user ? TLB2_USER : 0) | (walk->write ? TLB2_WRITE : 0) |
+           (walk->no_execute ? TLB2_NO_EXECUTE : 0) | (walk->dirty ? TLB2_DIRTY : 0) |
+           (walk->global ? TLB2_GLOBAL : 0) | size << TLB2_SIZE_BIT | walk->key << TLB2_KEY_BIT;
+}
+
+static void walk_set_rights(Walk *walk, uint64_t rights)
+{
+    static const uint8_t shifts[] = {GUEST_PAGE_BITS, 21, 22, 30};
+
+    walk->error = 0;
+    walk->gave_up = false;
+    walk->user = rights & TLB2_USER;
+    walk->write = rights & TLB2_WRITE;
+    walk->no_execute = rights & TLB2_NO_EXECUTE;
+    walk->dirty = rights & TLB2_DIRTY;
+    walk->global = rights & TLB2_GLOBAL;
+    walk->shift = shifts[rights >> TLB2_SIZE_BIT & 3];
+    walk->key = rights >> TLB2_KEY_BIT & 15;
+}
+
+void mmu_remember(X86CPU *cpu, uint64_t va, const Walk *walk)
+{
+    MmuState *mmu = &cpu->mmu;
+    bool small = walk->shift == GUEST_PAGE_BITS;
+    unsigned shift = small ? GUEST_PAGE_BITS : TLB2_PIECE_BITS;
+    uint64_t mask = ~((1ULL << shift) - 1);
+    Tlb2Entry *entry = tlb2_place(cpu, small ? tlb2_small(cpu, va) : tlb2_large(cpu, va), va,
+                                  shift);
+
+    entry->va_rights = (va & mask) | walk_rights(walk);
+    entry->gpa_generation = (walk->gpa & mask) << 12 |
+                            (walk->global ? mmu->global_generation : mmu->space_generation);
+    mmu->giant |= walk->shift == 30;
+}
+
+bool mmu_lookup(X86CPU *cpu, MmuView view, uint64_t va, unsigned access, Walk *walk)
+{
+    Tlb2Entry *entry;
+    unsigned shift = GUEST_PAGE_BITS;
+
+    if (cpu->cr0 & CR0_PG) {
+        entry = tlb2_find(cpu, tlb2_small(cpu, va), va, shift);
+        if (!entry) {
+            shift = TLB2_PIECE_BITS;
+            entry = tlb2_find(cpu, tlb2_large(cpu, va), va, shift);
+        }
+        if (entry) {
+            walk_set_rights(walk, entry->va_rights);
+            if (mmu_walk_check(cpu, view, access, walk) &&
+                (walk->dirty || !(access & ACCESS_WRITE))) {
+                walk->gpa = ((entry->gpa_generation >> 24 << GUEST_PAGE_BITS) |
+                             (va & ((1ULL << shift) - 1))) & cpu->vcpu.a20_mask;
+                return true;
+            }
+        }
+    }
+    return mmu_walk(cpu, view, va, access, walk);
+}
+
+static void forget_in(Tlb2Entry *set, uint64_t va, uint32_t generation, uint32_t generation2)
+{
+    static const uint8_t shifts[] = {GUEST_PAGE_BITS, 21, 22, 30};
+
+    for (unsigned i = 0; i < TLB2_WAYS; i++) {
+        unsigned shift = shifts[set[i].va_rights >> TLB2_SIZE_BIT & 3];
+
+        if (!((set[i].va_rights ^ va) >> shift) &&
+            tlb2_alive(&set[i], generation, generation2)) {
+            set[i] = (Tlb2Entry){0};
+        }
+    }
+}
+
+void mmu_forget(X86CPU *cpu, uint64_t va, uint32_t generation, uint32_t generation2)
+{
+    forget_in(tlb2_small(cpu, va), va, generation, generation2);
+    if (cpu->mmu.giant) {
+        for (unsigned i = 0; i < TLB2_LARGE_SETS; i++) {
+            forget_in(cpu->mmu.tlb2_large[i], va, generation, generation2);
+        }
+    } else { /* a 4 MiB page lies in two pieces */
+        forget_in(tlb2_large(cpu, va), va, generation, generation2);
+        forget_in(tlb2_large(cpu, va ^ (1u << TLB2_PIECE_BITS)), va, generation, generation2);
+    }
+}
+
+/* --- first level ----------------------------------------------------------------- */
+
+static void tlb_touch(MmuState *mmu, MmuView view, unsigned set, const Walk *walk)
+{
+    uint8_t *state = &mmu->state[view][set];
+    uint8_t touched = TLB_STATE_TOUCHED << walk->global;
+
+    if (!(*state & touched)) { /* not entered as such since the last flush */
+        mmu->touched[walk->global][view][mmu->touched_count[walk->global][view]++] = set;
+    }
+    *state = (*state & (TLB_STATE_TOUCHED | TLB_STATE_TOUCHED << 1)) | touched | walk->shift |
+             (walk->global ? TLB_STATE_GLOBAL : 0);
+}
+
+void mmu_enter(X86CPU *cpu, MmuView view, uint64_t va, const Walk *walk, const MemoryPage *page)
+{
+    unsigned set = (va >> GUEST_PAGE_BITS) & (TLB_SIZE - 1);
+    TlbEntry *entry = &cpu->tlb[view][set];
+    uint64_t tag = va & ~PAGE_OFFSET_MASK;
+
+    tlb_touch(&cpu->mmu, view, set, walk);
+    if (walk->shift > GUEST_PAGE_BITS) {
+        mmu_filter_add(cpu->mmu.large_filter, &cpu->mmu.large_count, va, walk->shift);
+    }
+    __atomic_store_n(&entry->write_tag, tlb_invalid_tag(set), __ATOMIC_RELAXED);
+    entry->page = (uintptr_t)page->read;
+    __atomic_store_n(&entry->addend, (uintptr_t)page->read - tag, __ATOMIC_RELAXED);
+    entry->read_tag = walk->readable ? tag : tlb_invalid_tag(set);
+    if (walk->writable && page->write == page->read) {
+        /* Tag first, marks after: pairs with mmu_forget_writes(), which marks first and scans
+         * after. */
+        __atomic_store_n(&entry->write_tag, tag, __ATOMIC_SEQ_CST);
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        if (ram_page_marks(page->block, page->offset)) {
+            __atomic_store_n(&entry->write_tag, tlb_invalid_tag(set), __ATOMIC_RELAXED);
+        }
+    }
+}
+
+void mmu_clear_set(X86CPU *cpu, MmuView view, unsigned set)
+{
+    TlbEntry *entry = &cpu->tlb[view][set];
+
+    entry->read_tag = tlb_invalid_tag(set);
+    __atomic_store_n(&entry->write_tag, tlb_invalid_tag(set), __ATOMIC_RELAXED);
+}
+
+void mmu_drop(X86CPU *cpu, uint64_t va)
+{
+    for (unsigned view = 0; view < MMU_VIEWS; view++) {
+        mmu_clear_set(cpu, view, (va >> GUEST_PAGE_BITS) & (TLB_SIZE - 1));
+    }
+    mmu_forget(cpu, va, cpu->mmu.space_generation, cpu->mmu.global_generation);
+}
+
+bool mmu_fill(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, bool write)
+{
+    const MemoryPage *page;
+    const TlbEntry *entry;
+    Walk walk = {.slow = NULL};
+
+    if (crosses_page(va, size) || (cpu->dr[7] & 0xff) ||
+        (cpu_long_mode(cpu) && !cpu_canonical(cpu, va)) ||
+        !mmu_lookup(cpu, view, va, write ? ACCESS_WRITE : ACCESS_READ, &walk)) {
+        return false;
+    }
+    page = mmu_phys_page(cpu, walk.gpa, NULL);
+    if (!page || !page->read) {
+        return false;
+    }
+    mmu_enter(cpu, view, va, &walk, page);
+    entry = mmu_tlb_entry(cpu, view, va);
+    return (va ^ (write ? entry->write_tag : entry->read_tag)) <= GUEST_PAGE_SIZE - size;
+}
