@@ -156,7 +156,8 @@ static void look_up(Trans *t)
     emit_op_reg(a, false, 0xc1, 4, H_R10);
     put8(a, 4);
     emit_op_mem(a, true, 0x33, H_R9, GS(jit.salt));
-    emit_op_mem(a, true, 0x3b, H_R9, (HostMem){H_R10, H_NONE, 0, true, CPU_FIELD(jit.jumps[0].tag)});
+    emit_op_mem(a, true, 0x3b, H_R9,
+                (HostMem){H_R10, H_NONE, 0, true, CPU_FIELD(jit.jumps[0].tag)});
     trans_cold(t, COLD_SLOW, emit_jcc(a, CC_NE))->site.flags |= SITE_LOOKUP;
 }
 
@@ -217,7 +218,7 @@ void trans_return(Trans *t)
     emit_op_mem(&t->a, false, 0xff, 4, found());
 }
 
-/* --- division ----------------------------------------------------------------------------------- */
+/* --- division ------------------------------------------------------------------------- */
 
 /*
  * The divisor in r9; the interpreter gets what might raise #DE. DIV: the high half must be below

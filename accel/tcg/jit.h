@@ -129,8 +129,13 @@ enum { VEC_NONE, VEC_SSE, VEC_AVX, VEC_AVX512 };
 
 /* --- life ----------------------------------------------------------------------- */
 
-/* A translator for @cpu with @buffer_size bytes of code; NULL and why not. */
-Jit *jit_new(X86CPU *cpu, size_t buffer_size, GError **error);
+typedef struct JitOptions {
+    size_t code_size;  /* bytes of generated code at most */
+    bool lockstep;     /* compare with the interpreter, block by block */
+} JitOptions;
+
+/* A translator for @cpu; NULL and why not. */
+Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error);
 void jit_free(Jit *jit);
 /* Runs translated code from the start of @block; false if the interpreter must (X86CPU.engine). */
 bool jit_run(X86CPU *cpu, Block *block);

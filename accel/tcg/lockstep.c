@@ -206,6 +206,7 @@ void lockstep_end(Jit *jit, TransBlock *tb)
     Lockstep *l = jit->lockstep;
     X86CPU *cpu = jit->cpu;
     unsigned count = l->whole ? tb->count : l->executed;
+    bool same;
 
     take(&l->after, cpu);
     for (unsigned i = 0; i < l->page_count; i++) {
@@ -215,7 +216,9 @@ void lockstep_end(Jit *jit, TransBlock *tb)
     put(&l->before, cpu);
     interpret(cpu, tb->block, count);
     l->blocks++;
-    if (!compare_registers(cpu, tb, &l->after) | !compare_memory(cpu, tb, l)) {
+    same = compare_registers(cpu, tb, &l->after);
+    same = compare_memory(cpu, tb, l) && same;
+    if (!same) {
         put(&l->before, cpu);
         log_block_code(cpu, tb, count);
         if (++l->differences == 20) {

@@ -281,7 +281,7 @@ HostMem trans_memory(Trans *t, const ZydisDecodedOperand *mem, unsigned size, bo
     return memory_at_r9(t, size, write, align);
 }
 
-/* --- the stack --------------------------------------------------------------------------------- */
+/* --- the stack ------------------------------------------------------------------------- */
 
 /* r11 = host address - guest address of the pages that the group's accesses lie in */
 static void check_group(Trans *t, int number)

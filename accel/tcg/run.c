@@ -204,12 +204,12 @@ static unsigned host_vector_kind(void)
     return __builtin_cpu_supports("avx") ? VEC_AVX : VEC_SSE;
 }
 
-Jit *jit_new(X86CPU *cpu, size_t buffer_size, GError **error)
+Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
 {
     Jit *jit = g_new0(Jit, 1);
 
     jit->cpu = cpu;
-    if (!code_buffer_init(&jit->buffer, buffer_size, error)) {
+    if (!code_buffer_init(&jit->buffer, options->code_size, error)) {
         g_free(jit);
         return NULL;
     }
@@ -224,7 +224,7 @@ Jit *jit_new(X86CPU *cpu, size_t buffer_size, GError **error)
     jit->vec_kind = host_vector_kind();
     jit->map_generation = cpu->map_generation;
     jit_emit_trampolines(jit);
-    if (g_getenv("LOCKSTEP")) {
+    if (options->lockstep) {
         jit->lockstep = lockstep_new();
         jit->exact = true;
     }
@@ -246,6 +246,7 @@ void jit_free(Jit *jit)
     g_ptr_array_free(jit->links, true);
     g_ptr_array_free(jit->slots_used, true);
     g_free(jit->trans);
+    lockstep_free(jit->lockstep);
     g_free(jit->stats.fallbacks);
     code_buffer_clear(&jit->buffer);
     g_free(jit);

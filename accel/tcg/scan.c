@@ -164,7 +164,8 @@ static TransKind classify_copy(Trans *t, TransInsn *ti)
         ti->zi.encoding == ZYDIS_INSTRUCTION_ENCODING_3DNOW) {
         return KIND_INTERPRET;
     }
-    if (ti->zi.mnemonic == ZYDIS_MNEMONIC_VZEROUPPER || ti->zi.mnemonic == ZYDIS_MNEMONIC_VZEROALL) {
+    if (ti->zi.mnemonic == ZYDIS_MNEMONIC_VZEROUPPER ||
+        ti->zi.mnemonic == ZYDIS_MNEMONIC_VZEROALL) {
         ti->vec = VEC_AVX;
     }
     return mode_has_vector(t->mode, ti->vec) && ti->vec <= t->jit->vec_kind ? KIND_COPY

@@ -2,11 +2,15 @@
 /* The accelerator "tcg": our own CPU, translated where the host allows it, else interpreted. */
 #include "accel/accel.h"
 #include "accel/tcg/jit.h"
+#include "qemu-config/config.h"
 #include "target-i386/cpu-caps.h"
 #include "target-i386/interp/interp.h"
-#include "util/log.h"
 
-#define CODE_SIZE (64u << 20)
+/* What -accel tcg was given. */
+typedef struct TcgMachine {
+    JitOptions options;
+    bool translate;
+} TcgMachine;
 
 static bool tcg_available(const struct Config *config, GError **error)
 {
@@ -47,15 +51,42 @@ static const VcpuOps translated_ops = {
     .read_tsc = tcg_read_tsc,
 };
 
+/* The last [accel] group for us counts. */
+static void *tcg_machine_new(const struct Config *config, MemorySpace *memory, GError **error)
+{
+    TcgMachine *tcg = g_new0(TcgMachine, 1);
+    GPtrArray *groups = config_groups(config, "accel");
+
+    *tcg = (TcgMachine){.options = {.code_size = 64u << 20}, .translate = true};
+    for (unsigned i = 0; i < groups->len; i++) {
+        const ConfigGroup *group = g_ptr_array_index(groups, i);
+        uint64_t size = 64;
+
+        if (g_strcmp0(group_get(group, "accel"), "tcg")) {
+            continue;
+        }
+        group_get_bool(group, "translate", &tcg->translate, NULL);
+        group_get_bool(group, "lockstep", &tcg->options.lockstep, NULL);
+        if (group_get_uint(group, "tb-size", &size, NULL)) {
+            tcg->options.code_size = size << 20;
+        }
+    }
+    return tcg;
+}
+
 static bool tcg_vcpu_init(void *instance, Vcpu *vcpu, GError **error)
 {
+    const TcgMachine *tcg = instance;
     g_autoptr(GError) why = NULL;
 
-    if (jit_new(x86_cpu(vcpu), CODE_SIZE, &why)) {
+    vcpu->ops = &interp_vcpu_ops;
+    if (!tcg->translate) {
+        return true;
+    }
+    if (jit_new(x86_cpu(vcpu), &tcg->options, &why)) {
         vcpu->ops = &translated_ops;
     } else {
         g_printerr("tessera: CPU %u is interpreted: %s\n", vcpu->index, why->message);
-        vcpu->ops = &interp_vcpu_ops;
     }
     return true;
 }
@@ -74,6 +105,8 @@ static const AccelOps tcg_accel = {
     .desc = "our own CPU, on every host",
     .available = tcg_available,
     .cpu_caps = tcg_cpu_caps,
+    .machine_new = tcg_machine_new,
+    .machine_free = g_free,
     .vcpu_init = tcg_vcpu_init,
     .vcpu_free = tcg_vcpu_free,
 };

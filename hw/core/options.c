@@ -66,6 +66,12 @@ OPTION_SCHEMA(machine_type_group);
 static const OptKey accel_keys[] = {
     {.name = "accel", .type = OPT_STRING, .help = "name of the accelerator", .def = "tcg"},
     IRQCHIP_KEY,
+    {.name = "tb-size", .type = OPT_UINT, .min = 1, .max = 1024, .def = "64",
+     .help = "most MiB of translated code per CPU (tcg)"},
+    {.name = "translate", .type = OPT_BOOL, .def = "on",
+     .help = "translate hot code; off: interpret everything (tcg)"},
+    {.name = "lockstep", .type = OPT_BOOL, .def = "off",
+     .help = "run each block translated and interpreted, and compare (tcg; slow)"},
     {0},
 };
 static const OptSchema accel_option = {
