@@ -130,7 +130,7 @@ typedef struct X86JitState {
     uint32_t poll;          /* another thread wants attention */
     uint32_t exit_link;     /* number of the link by which code was left, from 1; 0: none */
     uint32_t mxcsr_default;
-    uint64_t scratch[4];
+    uint64_t scratch[6];
     const void *resume;
     JitJump *resume_jump;   /* lockstep: made for one branch */
     JitJump jumps[1u << JIT_JUMP_BITS];

@@ -60,14 +60,10 @@ static void move_sp(Trans *t, int32_t step)
 }
 
 /* A temporary beside the stack operand @m. */
-static unsigned temp_beside(Trans *t, HostMem *m)
+static unsigned temp_beside(Trans *t, const HostMem *m)
 {
     uint8_t temps[3];
 
-    if (m->base == H_R9 && m->index == H_R10) {
-        emit_lea(&t->a, H_R9, *m);
-        *m = (HostMem){.base = H_R9, .index = H_NONE};
-    }
     trans_temps(t, m, temps);
     return temps[0];
 }
@@ -117,8 +113,8 @@ void trans_pop(Trans *t)
     if (host != H_NONE) {
         emit_load(&t->a, host, m);
     } else {
-        emit_load(&t->a, H_R9, m);
-        emit_store(&t->a, H_R9, GS_REG(guest));
+        emit_load(&t->a, H_R10, m);
+        emit_store(&t->a, H_R10, GS_REG(guest));
     }
     if (guest != R_RSP) {
         move_sp(t, 8);
@@ -133,9 +129,9 @@ void trans_leave(Trans *t)
     };
     HostMem m = trans_memory(t, &frame, 8, false, false);
 
-    emit_load(&t->a, H_R9, m);
+    emit_load(&t->a, H_R10, m);
     emit_lea(&t->a, H_R8, (HostMem){.base = H_RBP, .index = H_NONE, .disp = 8});
-    emit_mov(&t->a, H_RBP, H_R9);
+    emit_mov(&t->a, H_RBP, H_R10);
 }
 
 /* --- indirect ways out ------------------------------------------------------------------------ */
@@ -200,9 +196,9 @@ void trans_call_indirect(Trans *t)
     load_target(t);
     look_up(t);
     emit_load(&t->a, H_R10, found());
-    emit_store(&t->a, H_R10, GS(jit.scratch[3]));
+    emit_store(&t->a, H_R10, GS(jit.scratch[5]));
     push_imm(t, trans_next_rip(t));
-    emit_op_mem(&t->a, false, 0xff, 4, GS(jit.scratch[3]));
+    emit_op_mem(&t->a, false, 0xff, 4, GS(jit.scratch[5]));
 }
 
 void trans_return(Trans *t)

@@ -358,7 +358,7 @@ static bool stack_access(const TransInsn *ti, int64_t *disp, unsigned *size, boo
         *write = op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
         return op->mem.base == ZYDIS_REGISTER_RSP && op->mem.index == ZYDIS_REGISTER_NONE &&
                op->mem.segment != ZYDIS_REGISTER_FS && op->mem.segment != ZYDIS_REGISTER_GS &&
-               ABS(*disp) < GROUP_SPAN * 4;
+               ABS(*disp) < GROUP_SPAN * 4 && !trans_wants_alignment(ti, *size);
     default:
         return false;
     }
@@ -465,6 +465,183 @@ static void stack_groups(Trans *t)
     }
 }
 
+/* --- address groups ------------------------------------------------------------------- */
+
+static bool writes_register(const TransInsn *ti, ZydisRegister reg)
+{
+    if (reg == ZYDIS_REGISTER_NONE) {
+        return false;
+    }
+    for (unsigned i = 0; i < ti->zi.operand_count; i++) {
+        const ZydisDecodedOperand *op = &ti->ops[i];
+
+        if (op->type == ZYDIS_OPERAND_TYPE_REGISTER &&
+            (op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) && is_gpr(op->reg.value) &&
+            insn_register_offset(op->reg.value) / 8 == insn_register_offset(reg) / 8) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* An operand whose check others may share: in 64-bit addresses from a register, unaligned. */
+static bool groupable(const TransInsn *ti)
+{
+    const ZydisDecodedOperand *op = &ti->ops[ti->mem];
+
+    return op->mem.base != ZYDIS_REGISTER_NONE && op->mem.base != ZYDIS_REGISTER_RIP &&
+           ti->zi.address_width == 64 && op->mem.segment != ZYDIS_REGISTER_FS &&
+           op->mem.segment != ZYDIS_REGISTER_GS && ABS(op->mem.disp.value) < (1 << 30) &&
+           !trans_wants_alignment(ti, op->size / 8) && trans_spilled_operands(ti) < 2;
+}
+
+/* Adds the operand of instruction @insn to @group if it is of the same kind and near. */
+static bool address_join(AddressGroup *group, TransInsn *ti, unsigned insn)
+{
+    const ZydisDecodedOperand *op = &ti->ops[ti->mem];
+    int64_t low = MIN(group->low, op->mem.disp.value);
+    int64_t high = MAX(group->high, op->mem.disp.value + op->size / 8);
+
+    if (group->base != op->mem.base || group->index != op->mem.index ||
+        group->scale != op->mem.scale || high - low > GROUP_SPAN) {
+        return false;
+    }
+    group->low = low;
+    group->high = high;
+    group->write |= (op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
+    group->last = insn;
+    group->members++;
+    return true;
+}
+
+static void address_new(Trans *t, TransInsn *ti, unsigned insn)
+{
+    const ZydisDecodedOperand *op = &ti->ops[ti->mem];
+
+    ti->address = t->address_count++;
+    t->addresses[ti->address] = (AddressGroup){
+        .base = op->mem.base,
+        .index = op->mem.index,
+        .scale = op->mem.scale,
+        .write = op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE,
+        .first = insn,
+        .last = insn,
+        .members = 1,
+        .pointer = H_NONE,
+        .ready = false,
+        .low = op->mem.disp.value,
+        .high = op->mem.disp.value + op->size / 8,
+    };
+}
+
+static void find_addresses(Trans *t)
+{
+    int open[4] = {-1, -1, -1, -1}; /* the groups that may still grow */
+    unsigned next = 0;
+
+    t->address_count = 0;
+    for (unsigned i = 0; i < t->count; i++) {
+        TransInsn *ti = &t->insns[i];
+        bool joined = false;
+
+        ti->address = -1;
+        if (!t->tb->no_groups && ti->mem >= 0 && ti->group < 0 && ti->kind == KIND_COPY &&
+            groupable(ti)) {
+            for (unsigned g = 0; g < G_N_ELEMENTS(open) && !joined; g++) {
+                if (open[g] >= 0 && address_join(&t->addresses[open[g]], ti, i)) {
+                    ti->address = open[g];
+                    joined = true;
+                }
+            }
+            if (!joined) {
+                address_new(t, ti, i);
+                open[next++ % G_N_ELEMENTS(open)] = ti->address;
+            }
+        }
+        for (unsigned g = 0; g < G_N_ELEMENTS(open); g++) {
+            if (open[g] >= 0 && (ti->kind == KIND_INTERPRET ||
+                                 writes_register(ti, t->addresses[open[g]].base) ||
+                                 writes_register(ti, t->addresses[open[g]].index))) {
+                open[g] = -1;
+            }
+        }
+    }
+}
+
+/* True if the code for @ti takes r9 for itself. */
+static bool takes_pointer(const Trans *t, const TransInsn *ti)
+{
+    switch (ti->kind) {
+    case KIND_NOTHING:
+        return false;
+    case KIND_LEA:
+        return true;
+    case KIND_PUSH:
+    case KIND_POP:
+        return ti->group < 0;
+    case KIND_COPY:
+        if (trans_spilled_operands(ti) > 1) {
+            return true;
+        }
+        return ti->mem >= 0 && ti->group < 0 &&
+               (ti->address < 0 || t->addresses[ti->address].pointer == H_NONE);
+    default:
+        return true;
+    }
+}
+
+static bool r9_is_free(const Trans *t, const AddressGroup *group)
+{
+    for (unsigned i = group->first; i <= group->last; i++) {
+        const TransInsn *ti = &t->insns[i];
+        bool member = ti->address >= 0 && &t->addresses[ti->address] == group;
+
+        if (member ? trans_spilled_operands(ti) > 1 : takes_pointer(t, ti)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool overlaps(const AddressGroup *group, unsigned first, unsigned last)
+{
+    return group->first <= last && first <= group->last;
+}
+
+static bool pointer_is_free(const Trans *t, const AddressGroup *group, unsigned pointer)
+{
+    for (int i = 0; i < t->address_count; i++) {
+        const AddressGroup *other = &t->addresses[i];
+
+        if (other->pointer == pointer && overlaps(group, other->first, other->last)) {
+            return false;
+        }
+    }
+    for (int i = 0; pointer == H_R11 && i < t->group_count; i++) {
+        if (overlaps(group, t->groups[i].first, t->groups[i].last)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Gives the groups that save checks a register each, as far as there are any. */
+static void place_addresses(Trans *t)
+{
+    for (int i = 0; i < t->address_count; i++) {
+        AddressGroup *group = &t->addresses[i];
+
+        if (group->members < 2) {
+            continue;
+        }
+        if (pointer_is_free(t, group, H_R11)) {
+            group->pointer = H_R11;
+        } else if (pointer_is_free(t, group, H_R9) && r9_is_free(t, group)) {
+            group->pointer = H_R9;
+        }
+    }
+}
+
 /* --- all of it --------------------------------------------------------------------------- */
 
 bool trans_scan(Trans *t)
@@ -501,5 +678,7 @@ bool trans_scan(Trans *t)
     }
     liveness(t);
     stack_groups(t);
+    find_addresses(t);
+    place_addresses(t);
     return offset == t->block->bytes;
 }

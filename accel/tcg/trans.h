@@ -33,6 +33,18 @@ typedef struct StackGroup {
     uint8_t first, last;    /* instructions */
 } StackGroup;
 
+/* Accesses by the same registers, which do not change meanwhile, that one check serves. */
+typedef struct AddressGroup {
+    ZydisRegister base, index;
+    uint8_t scale;
+    bool write;
+    uint8_t first, last;    /* instructions */
+    uint8_t members;
+    uint8_t pointer;        /* host register with the host address of @low, H_NONE: no group */
+    bool ready;             /* the pointer is there */
+    int64_t low, high;      /* displacements */
+} AddressGroup;
+
 typedef struct TransInsn {
     ZydisDecodedInstruction zi;
     ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
@@ -45,6 +57,7 @@ typedef struct TransInsn {
     uint8_t live_in, live_out;
     uint8_t vec;            /* VEC_*: what vector state it needs in the host's registers */
     int8_t group;           /* StackGroup of its stack access, -1: none */
+    int8_t address;         /* AddressGroup of its memory operand, -1: none */
     int64_t sp;             /* stack pointer before it, from the epoch's start */
 } TransInsn;
 
@@ -57,8 +70,9 @@ typedef struct ColdStub {
     uint8_t *at2;           /* a second one, or NULL */
     const uint8_t *back;    /* COLD_VEC: where to go on */
     SiteInfo site;
-    int32_t tag;            /* field that r9 was xored with, by r10; 0: r9 is the address */
-    uint64_t constant;      /* address to put into r9, if nonzero */
+    int32_t tag;            /* field that @pointer was xored with, by r10; 0: no access */
+    uint8_t pointer;        /* host register with the address */
+    uint64_t constant;      /* the address, if nonzero */
     unsigned vec;
     Link *link;
     bool flags_in_memory;
@@ -84,6 +98,8 @@ typedef struct Trans {
     int group_count;
     TransInsn insns[BLOCK_MAX_INSNS];
     StackGroup groups[BLOCK_MAX_INSNS];
+    AddressGroup addresses[BLOCK_MAX_INSNS];
+    int address_count;
     ColdStub cold[COLD_MAX];
     uint8_t bytes[BLOCK_MAX_INSNS * 15 + 16];
 } Trans;
@@ -102,8 +118,8 @@ void trans_clobber_flags(Trans *t, unsigned live);
 void trans_need_flags(Trans *t);
 /* Guest register @guest in its host register or, from memory, in @temp. */
 unsigned trans_read_reg(Trans *t, unsigned guest, unsigned temp);
-/* The address of operand @mem of the current instruction into r9 (r10 is clobbered too). */
-void trans_address(Trans *t, const ZydisDecodedOperand *mem, bool segment);
+/* The address of operand @mem of the current instruction into @to (r10 is clobbered too). */
+void trans_address(Trans *t, const ZydisDecodedOperand *mem, bool segment, unsigned to);
 /*
  * Checks an access to @mem and gives its host operand; flags are clobbered. With @align the access
  * must be aligned to its size.
@@ -112,7 +128,9 @@ HostMem trans_memory(Trans *t, const ZydisDecodedOperand *mem, unsigned size, bo
                      bool align);
 /* The same for [stack pointer + @disp]; a group's check is made when it is first used. */
 HostMem trans_stack(Trans *t, int32_t disp, unsigned size, bool write);
-/* Temporaries that are free beside @m, and r11 unless a group lives on. */
+/* True if host register @reg holds something that the instructions behind this one rely on. */
+bool trans_busy(const Trans *t, unsigned reg);
+/* Temporaries that are free beside @m. */
 unsigned trans_temps(const Trans *t, const HostMem *m, uint8_t temps[3]);
 /* Adds a stub for the current instruction. */
 ColdStub *trans_cold(Trans *t, int kind, uint8_t *at);
@@ -125,6 +143,10 @@ void trans_need_vector(Trans *t);
 
 /* The current instruction itself; false if it cannot be written so. */
 bool trans_copy(Trans *t);
+/* True if its memory operand of @size bytes must be aligned for the host, or for being locked. */
+bool trans_wants_alignment(const TransInsn *ti, unsigned size);
+/* How many of its operands are guest registers that live in memory. */
+unsigned trans_spilled_operands(const TransInsn *ti);
 
 /* --- control.c ---------------------------------------------------------------------------- */
 

@@ -7,33 +7,59 @@
 
 /* --- hot code ------------------------------------------------------------------------ */
 
-static void trans_lea(Trans *t)
+/* LEA into @to: the instruction itself, or a constant. */
+static void lea_into(Trans *t, unsigned to)
+{
+    const TransInsn *ti = trans_cur(t);
+    const ZydisDecodedOperand *mem = &ti->ops[1];
+    bool short_address = ti->zi.address_width == 32;
+    HostMem m = {.base = H_NONE, .index = H_NONE, .disp = (int32_t)mem->mem.disp.value};
+    uint8_t temps[3];
+
+    if (mem->mem.base == ZYDIS_REGISTER_RIP || mem->mem.base == ZYDIS_REGISTER_EIP) {
+        uint64_t address = trans_next_rip(t) + mem->mem.disp.value;
+
+        emit_mov_imm(&t->a, to,
+                     short_address || ti->zi.operand_width < 64 ? (uint32_t)address : address);
+        return;
+    }
+    trans_temps(t, NULL, temps);
+    if (mem->mem.base != ZYDIS_REGISTER_NONE) {
+        m.base = trans_read_reg(t, insn_register_offset(mem->mem.base) / 8, temps[0]);
+    }
+    if (mem->mem.index != ZYDIS_REGISTER_NONE) {
+        m.index = trans_read_reg(t, insn_register_offset(mem->mem.index) / 8, temps[1]);
+        m.scale = mem->mem.scale >= 8 ? 3 : mem->mem.scale >> 1;
+    }
+    emit_op_mem(&t->a, ti->zi.operand_width == 64 && !short_address, 0x8d, to, m);
+}
+
+static bool trans_lea(Trans *t)
 {
     const TransInsn *ti = trans_cur(t);
     unsigned guest = insn_register_offset(ti->ops[0].reg.value) / 8;
     unsigned host = trans_host_reg(guest);
+    uint8_t temps[3];
 
-    trans_address(t, &ti->ops[1], false);
-    switch (ti->zi.operand_width) {
-    case 64:
-        break;
-    case 32:
-        emit_op_reg(&t->a, false, 0x8b, H_R9, H_R9);
-        break;
-    default: /* 16 bits of the register change */
-        put8(&t->a, 0x66);
-        if (host == H_NONE) {
-            emit_op_mem(&t->a, false, 0x89, H_R9, GS_REG(guest));
-        } else {
-            emit_op_reg(&t->a, false, 0x8b, host, H_R9);
-        }
-        return;
+    if (trans_temps(t, NULL, temps) < 2) {
+        return false;
     }
+    if (ti->zi.operand_width >= 32 && host != H_NONE) {
+        lea_into(t, host);
+        return true;
+    }
+    lea_into(t, H_R10);
+    if (ti->zi.operand_width >= 32) {
+        emit_store(&t->a, H_R10, GS_REG(guest));
+        return true;
+    }
+    put8(&t->a, 0x66); /* 16 bits of the register change */
     if (host == H_NONE) {
-        emit_store(&t->a, H_R9, GS_REG(guest));
+        emit_op_mem(&t->a, false, 0x89, H_R10, GS_REG(guest));
     } else {
-        emit_mov(&t->a, host, H_R9);
+        emit_op_reg(&t->a, false, 0x8b, host, H_R10);
     }
+    return true;
 }
 
 static void trans_insn(Trans *t)
@@ -46,7 +72,11 @@ static void trans_insn(Trans *t)
             trans_interpret(t);
         }
         break;
-    case KIND_LEA: trans_lea(t); break;
+    case KIND_LEA:
+        if (!trans_lea(t)) {
+            trans_interpret(t);
+        }
+        break;
     case KIND_PUSH: trans_push(t); break;
     case KIND_POP: trans_pop(t); break;
     case KIND_LEAVE: trans_leave(t); break;
@@ -135,9 +165,13 @@ static void call_to(Asm *a, Jit *jit, const uint8_t *target_rx)
 static void emit_slow_stub(Trans *t, Asm *a, const ColdStub *stub)
 {
     if (stub->constant) {
-        emit_mov_imm(a, H_R9, stub->constant);
+        emit_mov_imm(a, H_R10, stub->constant);
+        emit_store(a, H_R10, GS(jit.scratch[2]));
     } else if (stub->tag) {
-        emit_op_mem(a, true, 0x33, H_R9, (HostMem){H_R10, H_NONE, 0, true, stub->tag});
+        emit_op_mem(a, true, 0x33, stub->pointer, (HostMem){H_R10, H_NONE, 0, true, stub->tag});
+        emit_store(a, stub->pointer, GS(jit.scratch[2]));
+    } else if (stub->site.flags & SITE_LOOKUP) {
+        emit_store(a, H_R9, GS(jit.scratch[2]));
     }
     call_to(a, t->jit, t->jit->slow);
     memcpy(a->p, &stub->site, sizeof(stub->site));
