@@ -119,7 +119,7 @@ void jit_map_changed(Jit *jit)
 
 TransBlock *jit_block_new(Jit *jit, Block *block, uint32_t mode)
 {
-    TransBlock *tb = g_malloc0(sizeof(*tb) + (block->count + 1) * sizeof(tb->insn_host[0]));
+    TransBlock *tb = g_malloc0(sizeof(*tb) + (block->count + 1) * sizeof(tb->insns[0]));
 
     tb->block = block;
     tb->rip = jit->cpu->cpu_rip;
@@ -171,11 +171,11 @@ void jit_block_free(Jit *jit, TransBlock *tb)
 
 static void jumps_forget(Jit *jit, const TransBlock *tb)
 {
-    JitJump *jump = &jit->cpu->jit.jumps[jit_jump_hash(tb->rip)];
+    X86JitState *state = &jit->cpu->jit;
+    unsigned i = jit_jump_hash(tb->rip);
 
-    if (jump->host == tb->entry_m) {
-        jump->tag = 0;
-        jump->host = NULL;
+    if (state->jump_m[i] == tb->entry_m) {
+        state->jump_tag[i] = 0;
     }
 }
 
@@ -217,7 +217,7 @@ void jit_flush(Jit *jit)
     g_ptr_array_set_size(jit->links, 0);
     jit->slot_count = 0;
     jit->pending_link = NULL;
-    memset(jit->cpu->jit.jumps, 0, sizeof(jit->cpu->jit.jumps));
+    memset(jit->cpu->jit.jump_tag, 0, sizeof(jit->cpu->jit.jump_tag));
     code_buffer_reset(&jit->buffer);
     jit->flush_wanted = false;
     jit->stats.flushes++;

@@ -64,7 +64,10 @@ struct TransBlock {
     uint8_t count;           /* instructions */
     uint8_t undefined;       /* arithmetic flags undefined at its end, in the same form */
     uint8_t flags_in;        /* arithmetic flags that it needs at entry (bits 7:0, OF as bit 1) */
-    uint32_t insn_host[];    /* where each instruction begins, from the buffer's start; the end */
+    struct {
+        uint32_t host;       /* where it begins, from the buffer's start */
+        int16_t sp_lag;      /* guest stack pointer - r8 there */
+    } insns[];               /* and the end */
 };
 
 /* What the slow path learns from the bytes behind its call. */
@@ -74,6 +77,7 @@ typedef struct SiteInfo {
     uint8_t vec;             /* VEC_*: vector state that the code behind it relies on */
     uint16_t flags;          /* SITE_* */
     uint16_t size;           /* bytes of the access */
+    int16_t sp_lag;          /* guest stack pointer - r8 */
 } SiteInfo;
 
 enum {
@@ -205,7 +209,7 @@ void jit_flags_from_cpu(X86CPU *cpu);
 
 static inline unsigned jit_jump_hash(uint64_t rip)
 {
-    return ((uint32_t)rip ^ (uint32_t)rip >> 12) & ((1u << JIT_JUMP_BITS) - 1);
+    return rip & ((1u << JIT_JUMP_BITS) - 1);
 }
 
 #endif

@@ -66,6 +66,7 @@ ColdStub *trans_cold(Trans *t, int kind, uint8_t *at)
     stub->site.tb = t->tb->id;
     stub->site.insn = t->cur;
     stub->site.vec = t->vec;
+    stub->site.sp_lag = t->sp_lag;
     stub->site.flags = t->flags == FLAGS_MEMORY ? SITE_FLAGS : 0;
     stub->flags_in_memory = t->flags == FLAGS_MEMORY;
     return stub;
@@ -155,6 +156,7 @@ void trans_address(Trans *t, const ZydisDecodedOperand *mem, bool segment, unsig
     } else {
         if (base != ZYDIS_REGISTER_NONE) {
             m.base = trans_read_reg(t, address_guest(base), to);
+            m.disp += m.base == H_R8 ? t->sp_lag : 0;
         }
         if (mem->mem.index != ZYDIS_REGISTER_NONE) {
             m.index = trans_read_reg(t, address_guest(mem->mem.index), H_R10);
@@ -284,12 +286,12 @@ static HostMem memory_in_group(Trans *t, const ZydisDecodedOperand *mem)
 
         trans_clobber_flags(t, trans_cur(t)->live_in);
         group->ready = true;
-        low.mem.disp.value = group->low;
+        low.mem.disp.value = group->low - trans_cur(t)->shift;
         trans_address(t, &low, false, group->pointer);
         check_pointer(t, group->pointer, group->high - group->low, group->write, SITE_GROUP);
     }
     return (HostMem){.base = group->pointer, .index = H_NONE,
-                     .disp = (int32_t)(mem->mem.disp.value - group->low)};
+                     .disp = (int32_t)(mem->mem.disp.value + trans_cur(t)->shift - group->low)};
 }
 
 static unsigned free_pointer(const Trans *t)
@@ -322,14 +324,15 @@ HostMem trans_memory(Trans *t, const ZydisDecodedOperand *mem, unsigned size, bo
 /* --- the stack ------------------------------------------------------------------------- */
 
 /* r11 = host address - guest address of the pages that the group's accesses lie in */
-static void check_group(Trans *t, int number)
+void trans_check_group(Trans *t, int number)
 {
     Asm *a = &t->a;
     const StackGroup *group = &t->groups[number];
 
     trans_clobber_flags(t, trans_cur(t)->live_in);
     emit_lea(a, H_R11, (HostMem){.base = H_R8, .index = H_NONE,
-                                 .disp = (int32_t)(group->low - trans_cur(t)->sp)});
+                                 .disp = (int32_t)(group->low - trans_cur(t)->sp) +
+                                         t->sp_lag});
     emit_tlb_index(t, H_R11);
     emit_tlb_compare(t, H_R11, group->high - group->low, group->write, SITE_GROUP);
     emit_load(a, H_R11, tlb_field(t, offsetof(TlbEntry, addend)));
@@ -344,14 +347,23 @@ HostMem trans_stack(Trans *t, int32_t disp, unsigned size, bool write)
         unsigned pointer = free_pointer(t);
 
         trans_clobber_flags(t, trans_cur(t)->live_in);
-        emit_lea(&t->a, pointer, (HostMem){.base = H_R8, .index = H_NONE, .disp = disp});
+        emit_lea(&t->a, pointer,
+                 (HostMem){.base = H_R8, .index = H_NONE, .disp = disp + t->sp_lag});
         check_pointer(t, pointer, size, write, 0);
         return (HostMem){.base = pointer, .index = H_NONE};
     }
     if (t->group != group) {
-        check_group(t, group);
+        trans_check_group(t, group);
     }
-    return (HostMem){.base = H_R8, .index = H_R11, .disp = disp};
+    return (HostMem){.base = H_R8, .index = H_R11, .disp = disp + t->sp_lag};
+}
+
+void trans_commit_sp(Trans *t)
+{
+    if (t->sp_lag) {
+        emit_lea(&t->a, H_R8, (HostMem){.base = H_R8, .index = H_NONE, .disp = t->sp_lag});
+        t->sp_lag = 0;
+    }
 }
 
 /* --- temporaries ------------------------------------------------------------------------- */

@@ -39,13 +39,15 @@ static unsigned mode_number(Jit *jit, uint32_t mode)
     }
     if (jit->mode_count == G_N_ELEMENTS(jit->modes) - 1) {
         jit->mode_count = 0;
-        memset(jit->cpu->jit.jumps, 0, sizeof(jit->cpu->jit.jumps));
+        memset(jit->cpu->jit.jump_tag, 0, sizeof(jit->cpu->jit.jump_tag));
     }
     jit->modes[jit->mode_count++] = mode;
     return jit->mode_count;
 }
 
-/* Bits 61:48, in which canonical addresses of one half are alike; never 0. */
+/*
+ * To be added to addresses: bits 61:48, in which canonical ones of one half are alike; never 0.
+ */
 static uint64_t salt_of(Jit *jit, uint32_t mode)
 {
     return ((uint64_t)(jit->epoch % EPOCHS) << 4 | mode_number(jit, mode)) << 48;
@@ -59,7 +61,7 @@ static void note_map(Jit *jit)
         jit->map_generation = cpu->map_generation;
         jit_map_changed(jit);
         if (jit->epoch % EPOCHS == 0) {
-            memset(cpu->jit.jumps, 0, sizeof(cpu->jit.jumps));
+            memset(cpu->jit.jump_tag, 0, sizeof(cpu->jit.jump_tag));
         }
     }
 }
@@ -104,13 +106,15 @@ static TransBlock *find_or_translate(Jit *jit, Block *block, uint32_t mode)
 /* What the links and the jump cache learn of where @tb was found. */
 static void remember(Jit *jit, TransBlock *tb, uint64_t salt)
 {
-    JitJump *jump = &jit->cpu->jit.jumps[jit_jump_hash(tb->rip)];
+    X86JitState *state = &jit->cpu->jit;
+    unsigned i = jit_jump_hash(tb->rip);
 
     if (jit->lockstep) {
         return;
     }
-    jump->tag = tb->rip ^ salt;
-    jump->host = tb->entry_m;
+    state->jump_tag[i] = -(tb->rip + salt);
+    state->jump_f[i] = tb->entry;
+    state->jump_m[i] = tb->entry_m;
     if (jit->pending_link) {
         if (jit->pending_link->target == tb->rip) {
             jit_link(jit, jit->pending_link, tb);
@@ -143,9 +147,9 @@ static void run_in_lockstep(Jit *jit, TransBlock *tb)
         after_link(jit);
     }
     jit->pending_link = NULL;
-    if (cpu->jit.resume_jump) {
-        cpu->jit.resume_jump->tag = 0;
-        cpu->jit.resume_jump = NULL;
+    if (cpu->jit.lockstep_tag) {
+        *cpu->jit.lockstep_tag = 0;
+        cpu->jit.lockstep_tag = NULL;
     }
     lockstep_end(jit, tb);
 }

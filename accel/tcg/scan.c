@@ -435,10 +435,34 @@ static bool group_extend(StackGroup *group, int64_t low, int64_t high, bool writ
     return true;
 }
 
+/*
+ * Checks clobber flags: where those are alive at the first access, an earlier place is taken at
+ * which they are not.
+ */
+static void place_checks(Trans *t)
+{
+    for (int i = 0; i < t->group_count; i++) {
+        StackGroup *group = &t->groups[i];
+
+        for (int at = group->first; at >= group->epoch; at--) {
+            const TransInsn *ti = &t->insns[at];
+
+            if (ti->kind == KIND_INTERPRET || (i > 0 && t->groups[i - 1].last >= at)) {
+                break;
+            }
+            if (!ti->live_in) {
+                group->first = at;
+                break;
+            }
+        }
+        t->insns[group->first].check = i;
+    }
+}
+
 static void stack_groups(Trans *t)
 {
     int64_t sp = 0, step, disp;
-    int group = -1;
+    int group = -1, epoch = 0;
 
     for (unsigned i = 0; i < t->count; i++) {
         TransInsn *ti = &t->insns[i];
@@ -447,12 +471,13 @@ static void stack_groups(Trans *t)
 
         ti->sp = sp;
         ti->group = -1;
+        ti->check = -1;
         if (!t->tb->no_groups && stack_access(ti, &disp, &size, &write)) {
             int64_t low = sp + disp, high = low + size;
 
             if (group < 0 || !group_extend(&t->groups[group], low, high, write, i)) {
                 group = t->group_count++;
-                t->groups[group] = (StackGroup){low, high, write, i, i};
+                t->groups[group] = (StackGroup){low, high, write, epoch, i, i};
             }
             ti->group = group;
         }
@@ -461,8 +486,10 @@ static void stack_groups(Trans *t)
         } else {
             sp = 0;
             group = -1;
+            epoch = i + 1;
         }
     }
+    place_checks(t);
 }
 
 /* --- address groups ------------------------------------------------------------------- */
@@ -495,12 +522,18 @@ static bool groupable(const TransInsn *ti)
            !trans_wants_alignment(ti, op->size / 8) && trans_spilled_operands(ti) < 2;
 }
 
+/* Where the operand lies, from what its registers held at the block's start. */
+static int64_t operand_place(const TransInsn *ti)
+{
+    return ti->ops[ti->mem].mem.disp.value + ti->shift;
+}
+
 /* Adds the operand of instruction @insn to @group if it is of the same kind and near. */
 static bool address_join(AddressGroup *group, TransInsn *ti, unsigned insn)
 {
     const ZydisDecodedOperand *op = &ti->ops[ti->mem];
-    int64_t low = MIN(group->low, op->mem.disp.value);
-    int64_t high = MAX(group->high, op->mem.disp.value + op->size / 8);
+    int64_t low = MIN(group->low, operand_place(ti));
+    int64_t high = MAX(group->high, operand_place(ti) + op->size / 8);
 
     if (group->base != op->mem.base || group->index != op->mem.index ||
         group->scale != op->mem.scale || high - low > GROUP_SPAN) {
@@ -529,14 +562,75 @@ static void address_new(Trans *t, TransInsn *ti, unsigned insn)
         .members = 1,
         .pointer = H_NONE,
         .ready = false,
-        .low = op->mem.disp.value,
-        .high = op->mem.disp.value + op->size / 8,
+        .low = operand_place(ti),
+        .high = operand_place(ti) + op->size / 8,
     };
+}
+
+/* True if the instruction moves 64-bit register @reg by a constant. */
+static bool register_step(const TransInsn *ti, ZydisRegister reg, int64_t *step)
+{
+    const ZydisDecodedOperand *ops = ti->ops;
+
+    if (ti->kind == KIND_LEA) {
+        *step = ops[1].mem.disp.value;
+        return ops[0].reg.value == reg && ops[1].mem.base == reg &&
+               ops[1].mem.index == ZYDIS_REGISTER_NONE && ti->zi.address_width == 64;
+    }
+    if (ti->kind != KIND_COPY || ops[0].type != ZYDIS_OPERAND_TYPE_REGISTER ||
+        ops[0].reg.value != reg) {
+        return false;
+    }
+    switch (ti->zi.mnemonic) {
+    case ZYDIS_MNEMONIC_INC: *step = 1; return true;
+    case ZYDIS_MNEMONIC_DEC: *step = -1; return true;
+    case ZYDIS_MNEMONIC_ADD: *step = ops[1].imm.value.s; break;
+    case ZYDIS_MNEMONIC_SUB: *step = -ops[1].imm.value.s; break;
+    default: return false;
+    }
+    return ops[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+}
+
+/* What register operand @reg of an address moved by, in all. */
+static int64_t moved_by(const int64_t *moved, ZydisRegister reg)
+{
+    return reg == ZYDIS_REGISTER_NONE ? 0 : moved[insn_register_offset(reg) / 8];
+}
+
+/* Follows @reg over the instruction; false if its value is another one now. */
+static bool follow(const TransInsn *ti, ZydisRegister reg, int64_t *moved)
+{
+    int64_t step;
+
+    if (!writes_register(ti, reg)) {
+        return true;
+    }
+    if (!register_step(ti, reg, &step) || ABS(step) > GROUP_SPAN) {
+        return false;
+    }
+    moved[insn_register_offset(reg) / 8] += step;
+    return true;
+}
+
+/* Each register once. */
+static void follow_all(const TransInsn *ti, int64_t *moved)
+{
+    for (ZydisRegister reg = ZYDIS_REGISTER_RAX; reg <= ZYDIS_REGISTER_R15; reg++) {
+        follow(ti, reg, moved);
+    }
+}
+
+static bool holds(const TransInsn *ti, ZydisRegister reg)
+{
+    int64_t ignored[R_COUNT] = {0};
+
+    return follow(ti, reg, ignored);
 }
 
 static void find_addresses(Trans *t)
 {
     int open[4] = {-1, -1, -1, -1}; /* the groups that may still grow */
+    int64_t moved[R_COUNT] = {0};
     unsigned next = 0;
 
     t->address_count = 0;
@@ -545,6 +639,14 @@ static void find_addresses(Trans *t)
         bool joined = false;
 
         ti->address = -1;
+        if (ti->mem >= 0) {
+            const ZydisDecodedOperandMem *mem = &ti->ops[ti->mem].mem;
+
+            ti->shift = moved_by(moved, mem->index) * mem->scale;
+            if (mem->base >= ZYDIS_REGISTER_RAX && mem->base <= ZYDIS_REGISTER_R15) {
+                ti->shift += moved_by(moved, mem->base);
+            }
+        }
         if (!t->tb->no_groups && ti->mem >= 0 && ti->group < 0 && ti->kind == KIND_COPY &&
             groupable(ti)) {
             for (unsigned g = 0; g < G_N_ELEMENTS(open) && !joined; g++) {
@@ -560,10 +662,13 @@ static void find_addresses(Trans *t)
         }
         for (unsigned g = 0; g < G_N_ELEMENTS(open); g++) {
             if (open[g] >= 0 && (ti->kind == KIND_INTERPRET ||
-                                 writes_register(ti, t->addresses[open[g]].base) ||
-                                 writes_register(ti, t->addresses[open[g]].index))) {
+                                 !holds(ti, t->addresses[open[g]].base) ||
+                                 !holds(ti, t->addresses[open[g]].index))) {
                 open[g] = -1;
             }
+        }
+        if (ti->write || ti->kind == KIND_LEA) {
+            follow_all(ti, moved);
         }
     }
 }

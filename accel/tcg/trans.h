@@ -30,7 +30,8 @@ typedef enum {
 typedef struct StackGroup {
     int64_t low, high;      /* first byte and the one behind the last, from the epoch's start */
     bool write;
-    uint8_t first, last;    /* instructions */
+    uint8_t epoch;          /* instruction from which the stack pointer moves by constants */
+    uint8_t first, last;    /* instructions: where it is checked, its last access */
 } StackGroup;
 
 /* Accesses by the same registers, which do not change meanwhile, that one check serves. */
@@ -58,7 +59,9 @@ typedef struct TransInsn {
     uint8_t vec;            /* VEC_*: what vector state it needs in the host's registers */
     int8_t group;           /* StackGroup of its stack access, -1: none */
     int8_t address;         /* AddressGroup of its memory operand, -1: none */
+    int8_t check;           /* StackGroup to check before it, -1: none */
     int64_t sp;             /* stack pointer before it, from the epoch's start */
+    int64_t shift;          /* how far its operand's registers moved since the block's start */
 } TransInsn;
 
 typedef enum { FLAGS_HOST, FLAGS_MEMORY } FlagsPlace;
@@ -76,6 +79,7 @@ typedef struct ColdStub {
     unsigned vec;
     Link *link;
     bool flags_in_memory;
+    bool rcx_in_r11;
 } ColdStub;
 
 #define COLD_MAX 256
@@ -94,6 +98,7 @@ typedef struct Trans {
     bool exact;             /* all flags are always live */
     unsigned vec;           /* VEC_* that is sure to be loaded here */
     int group;              /* whose address correction r11 holds, -1: none */
+    int32_t sp_lag;         /* guest stack pointer - r8: moves that are not carried out yet */
     unsigned cold_count;
     int group_count;
     TransInsn insns[BLOCK_MAX_INSNS];
@@ -128,6 +133,9 @@ HostMem trans_memory(Trans *t, const ZydisDecodedOperand *mem, unsigned size, bo
                      bool align);
 /* The same for [stack pointer + @disp]; a group's check is made when it is first used. */
 HostMem trans_stack(Trans *t, int32_t disp, unsigned size, bool write);
+void trans_check_group(Trans *t, int number);
+/* Makes r8 the guest's stack pointer. */
+void trans_commit_sp(Trans *t);
 /* True if host register @reg holds something that the instructions behind this one rely on. */
 bool trans_busy(const Trans *t, unsigned reg);
 /* Temporaries that are free beside @m. */

@@ -26,6 +26,7 @@ static void lea_into(Trans *t, unsigned to)
     trans_temps(t, NULL, temps);
     if (mem->mem.base != ZYDIS_REGISTER_NONE) {
         m.base = trans_read_reg(t, insn_register_offset(mem->mem.base) / 8, temps[0]);
+        m.disp += m.base == H_R8 ? t->sp_lag : 0;
     }
     if (mem->mem.index != ZYDIS_REGISTER_NONE) {
         m.index = trans_read_reg(t, insn_register_offset(mem->mem.index) / 8, temps[1]);
@@ -128,6 +129,41 @@ static bool falls_through(const TransInsn *last)
                                         : last->kind < KIND_JUMP;
 }
 
+static void note_place(Trans *t)
+{
+    t->tb->insns[t->cur].host = t->a.p - t->jit->buffer.rw;
+    t->tb->insns[t->cur].sp_lag = t->sp_lag;
+}
+
+/* True if the stack pointer is an operand, other than as the base of an address. */
+static bool names_sp(const TransInsn *ti)
+{
+    for (unsigned i = 0; i < ti->zi.operand_count_visible; i++) {
+        const ZydisDecodedOperand *op = &ti->ops[i];
+
+        if (op->type == ZYDIS_OPERAND_TYPE_REGISTER &&
+            ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, op->reg.value) ==
+                ZYDIS_REGISTER_RSP) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What comes before the place to which the slow path returns to try again. */
+static void begin_insn(Trans *t)
+{
+    const TransInsn *ti = trans_cur(t);
+
+    if (names_sp(ti)) {
+        trans_commit_sp(t);
+    }
+    note_place(t);
+    if (ti->check >= 0) {
+        trans_check_group(t, ti->check);
+    }
+}
+
 static void emit_hot(Trans *t)
 {
     t->tb->entry = t->a.p;
@@ -136,10 +172,10 @@ static void emit_hot(Trans *t)
         emit_poll(t);
     }
     for (t->cur = 0; t->cur < t->count; t->cur++) {
-        t->tb->insn_host[t->cur] = t->a.p - t->jit->buffer.rw;
+        begin_insn(t);
         trans_insn(t);
     }
-    t->tb->insn_host[t->count] = t->a.p - t->jit->buffer.rw;
+    note_place(t);
     t->cur = t->count - 1;
     if (falls_through(trans_cur(t))) {
         trans_fall_through(t);
@@ -162,6 +198,17 @@ static void call_to(Asm *a, Jit *jit, const uint8_t *target_rx)
     patch_rel32(at, jit->buffer.rw + (target_rx - jit->buffer.rx));
 }
 
+/* As trans_clobber_flags() does, but here r9 is free. */
+static void emit_save_flags(Asm *a)
+{
+    emit_mov(a, H_R9, H_RAX);
+    put8(a, 0x9f);
+    emit_op_reg(a, false, 0x0f90, 0, H_RAX);
+    put8(a, 0x66);
+    emit_op_mem(a, false, 0x89, H_RAX, GS(jit.flags));
+    emit_mov(a, H_RAX, H_R9);
+}
+
 static void emit_slow_stub(Trans *t, Asm *a, const ColdStub *stub)
 {
     if (stub->constant) {
@@ -170,7 +217,13 @@ static void emit_slow_stub(Trans *t, Asm *a, const ColdStub *stub)
     } else if (stub->tag) {
         emit_op_mem(a, true, 0x33, stub->pointer, (HostMem){H_R10, H_NONE, 0, true, stub->tag});
         emit_store(a, stub->pointer, GS(jit.scratch[2]));
-    } else if (stub->site.flags & SITE_LOOKUP) {
+    } else if (stub->rcx_in_r11) { /* flags are in the host's, r9 is address + salt */
+        emit_mov(a, H_RCX, H_R11);
+        emit_store(a, H_R9, GS(jit.scratch[2]));
+        emit_save_flags(a);
+    } else if (stub->site.flags & SITE_LOOKUP) { /* r9 has the tag added too */
+        emit_op_mem(a, true, 0x2b, H_R9, (HostMem){H_NONE, H_R10, 3, true,
+                                                   CPU_FIELD(jit.jump_tag)});
         emit_store(a, H_R9, GS(jit.scratch[2]));
     }
     call_to(a, t->jit, t->jit->slow);
@@ -290,6 +343,7 @@ TransBlock *jit_translate(Jit *jit, Block *block, uint32_t mode, bool no_groups)
     t->flags = FLAGS_HOST;
     t->exact = jit->exact;
     t->vec = VEC_NONE;
+    t->sp_lag = 0;
     t->group = -1;
     t->group_count = 0;
     t->cold_count = 0;
