@@ -42,6 +42,7 @@ typedef struct Link {
     uint32_t id;
     uint32_t slot;
     int32_t used_index;      /* in Jit.slots_used, -1: is not there */
+    bool global;             /* which of these: leads to a global page */
     bool flags_in_memory;    /* goes to the entry that takes them from there */
 } Link;
 
@@ -98,12 +99,18 @@ struct Jit {
     ZydisDecoder decoder;
     GPtrArray *blocks;       /* TransBlock by id; NULL where it was dropped */
     GPtrArray *links;        /* Link by id */
-    GPtrArray *slots_used;   /* links whose slots lead to blocks */
+    GPtrArray *slots_used[2]; /* links whose slots lead to blocks; the second: in global pages */
     uint32_t slot_count;
     uint64_t map_generation; /* that slots and jumps were filled under */
+    uint64_t map_global_generation;
     uint32_t modes[16];      /* the modes that have numbers, for salts */
     unsigned mode_count;
-    uint32_t epoch;          /* counts map changes, for salts */
+    /*
+     * Count map changes, for salts; the second those of global pages, in which supervisor code is
+     * taken to lie until so many blocks turned up that do not.
+     */
+    uint32_t epoch, global_epoch;
+    uint32_t strays;
     Link *pending_link;      /* by which code was left: to be joined to what runs next */
     struct Trans *trans;     /* work space */
     bool flush_wanted;       /* the buffer is full */
@@ -154,10 +161,11 @@ void jit_block_publish(Jit *jit, TransBlock *tb);
 void jit_block_drop(Jit *jit, TransBlock *tb);
 /* Drops everything translated. Not while translated code runs. */
 void jit_flush(Jit *jit);
-/* The address space changed: ways to other pages must be found anew. */
-void jit_map_changed(Jit *jit);
-/* Lets @link lead to @to from now on. */
-void jit_link(Jit *jit, Link *link, TransBlock *to);
+#define JIT_EPOCHS 1024u /* that salts can tell apart */
+/* The address space changed: ways to other pages must be found anew, @global: to all of them. */
+void jit_map_changed(Jit *jit, bool global);
+/* Lets @link lead to @to from now on, in a global page or not. */
+void jit_link(Jit *jit, Link *link, TransBlock *to, bool global);
 Link *jit_link_new(Jit *jit, TransBlock *from, uint64_t target);
 /* A decoded block is dropped, and what was translated from it. */
 void jit_block_dropped(void *opaque, Block *block);
