@@ -693,7 +693,6 @@ static Block *find_or_build(X86CPU *cpu, uint64_t pc, bool *global)
     if (!cache->decoder) { /* features are known only after creation */
         cache->decoder = decoder_new(cpu);
     }
-    cache_collect(cache);
     entry = fetch_page(cpu, pc);
     cache->local = !entry->to.global;
     if (!entry->to.page.block || !entry->to.page.read) {
@@ -713,11 +712,38 @@ static Block *find_or_build(X86CPU *cpu, uint64_t pc, bool *global)
     return block;
 }
 
+/*
+ * The block that @jump named under an earlier mapping, if @pc leads to the same bytes still, as it
+ * mostly does after a switch to another process and back.
+ */
+static Block *find_again(X86CPU *cpu, uint64_t pc, const JumpEntry *jump, bool *global)
+{
+    Block *block = jump->block;
+    const FetchEntry *entry;
+
+    if (!block || jump->pc != pc || !cpu_code64(cpu) || block->mode != decode_mode(cpu) ||
+        block->ram2 != UINT64_MAX) {
+        return NULL;
+    }
+    entry = fetch_page(cpu, pc);
+    *global = entry->to.global;
+    if (!entry->to.page.block || !entry->to.page.read ||
+        block->ram != page_ram(entry) + (pc & (GUEST_PAGE_SIZE - 1))) {
+        return NULL;
+    }
+    return block;
+}
+
 Block *code_find_slow(X86CPU *cpu, uint64_t pc, JumpEntry *jump)
 {
+    Block *block;
     bool global;
-    Block *block = find_or_build(cpu, pc, &global);
 
+    cache_collect(cpu->code);
+    block = find_again(cpu, pc, jump, &global);
+    if (!block) {
+        block = find_or_build(cpu, pc, &global);
+    }
     if (block == cpu->code->scratch) {
         return block;
     }
