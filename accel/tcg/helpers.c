@@ -25,16 +25,6 @@ void jit_flags_from_cpu(X86CPU *cpu)
     cpu->jit.flags = flags_from_cc(cpu->cc);
 }
 
-static uint64_t insn_rip(const TransBlock *tb, unsigned number)
-{
-    uint64_t rip = tb->rip;
-
-    for (unsigned i = 0; i < number; i++) {
-        rip += tb->block->insns[i].len;
-    }
-    return rip;
-}
-
 /* True if translated code may go on behind an interpreted instruction. */
 static bool may_go_on(const X86CPU *cpu, const Jit *jit, const TransBlock *tb)
 {
@@ -75,7 +65,7 @@ const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va)
     TransBlock *tb = g_ptr_array_index(jit->blocks, site->tb);
     const Insn *insn = &tb->block->insns[site->insn];
 
-    cpu->cpu_rip = insn_rip(tb, site->insn);
+    cpu->cpu_rip = tb->rip + site->offset;
     if (site->flags & SITE_FLAGS) {
         jit_flags_to_cpu(cpu);
     }

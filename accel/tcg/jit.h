@@ -75,6 +75,7 @@ typedef struct SiteInfo {
     uint8_t vec;             /* VEC_*: vector state that the code behind it relies on */
     uint16_t flags;          /* SITE_* */
     uint16_t size;           /* bytes of the access */
+    uint16_t offset;         /* of the instruction from the block's first */
 } SiteInfo;
 
 enum {

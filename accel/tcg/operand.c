@@ -65,6 +65,7 @@ ColdStub *trans_cold(Trans *t, int kind, uint8_t *at)
     stub->at = at;
     stub->site.tb = t->tb->id;
     stub->site.insn = t->cur;
+    stub->site.offset = trans_cur(t)->offset;
     stub->site.vec = t->vec;
     stub->site.flags = t->flags == FLAGS_MEMORY ? SITE_FLAGS : 0;
     stub->flags_in_memory = t->flags == FLAGS_MEMORY;
