@@ -157,6 +157,7 @@ static void look_up(Trans *t)
     Asm *a = &t->a;
     ColdStub *stub;
 
+    t->retry = a->p;
     emit_op_reg(a, false, 0x0fb7, H_R10, H_R9);
     emit_op_mem(a, true, 0x03, H_R9, GS(jit.salt));
     emit_op_mem(a, true, 0x03, H_R9, jump_field(CPU_FIELD(jit.jump_tag)));
@@ -174,6 +175,7 @@ static void look_up_and_go(Trans *t)
     ColdStub *stub;
     uint8_t *hit;
 
+    t->retry = a->p;
     emit_mov(a, H_R11, H_RCX);
     emit_op_reg(a, false, 0x0fb7, H_R10, H_R9);
     emit_load(a, H_RCX, GS(jit.salt));

@@ -23,5 +23,5 @@ const void *jit_fill(X86CPU *cpu, const SiteInfo *site, uint64_t va)
         return NULL;
     }
     jit->stats.fills++;
-    return jit->buffer.rx + tb->insns[site->insn].host;
+    return jit->buffer.rx + site->retry;
 }

@@ -25,16 +25,6 @@ void jit_flags_from_cpu(X86CPU *cpu)
     cpu->jit.flags = flags_from_cc(cpu->cc);
 }
 
-static uint64_t insn_rip(const TransBlock *tb, unsigned number)
-{
-    uint64_t rip = tb->rip;
-
-    for (unsigned i = 0; i < number; i++) {
-        rip += tb->block->insns[i].len;
-    }
-    return rip;
-}
-
 /* True if translated code may go on behind an interpreted instruction. */
 static bool may_go_on(const X86CPU *cpu, const Jit *jit, const TransBlock *tb)
 {
@@ -53,7 +43,7 @@ static const void *lockstep_slow(X86CPU *cpu, Jit *jit, TransBlock *tb, const Si
     if (jit_fill_site(cpu, tb, site, va) &&
         (!(site->flags & SITE_WRITE) || lockstep_note_write(jit, va))) {
         cpu->jit.vec_wanted = site->vec;
-        return jit->buffer.rx + tb->insns[site->insn].host;
+        return jit->buffer.rx + site->retry;
     }
     if (site->flags & SITE_LOOKUP) {
         cpu->jit.jump_tag[i] = -va;
@@ -61,9 +51,10 @@ static const void *lockstep_slow(X86CPU *cpu, Jit *jit, TransBlock *tb, const Si
         cpu->jit.jump_m[i] = jit->leave;
         cpu->jit.lockstep_tag = &cpu->jit.jump_tag[i];
         cpu->cpu_rip = target;
+        cpu->jit.scratch[4] = target; /* r9 */
         lockstep_stopped(jit, 0, true);
         cpu->jit.vec_wanted = site->vec;
-        return jit->buffer.rx + tb->insns[site->insn].host;
+        return jit->buffer.rx + site->retry;
     }
     lockstep_stopped(jit, site->insn, false);
     cpu->regs[R_RSP] += site->sp_lag;
@@ -77,7 +68,7 @@ const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va)
     TransBlock *tb = g_ptr_array_index(jit->blocks, site->tb);
     const Insn *insn = &tb->block->insns[site->insn];
 
-    cpu->cpu_rip = insn_rip(tb, site->insn);
+    cpu->cpu_rip = tb->rip + site->offset;
     if (site->flags & SITE_FLAGS) {
         jit_flags_to_cpu(cpu);
     }
@@ -87,7 +78,7 @@ const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va)
     cpu->regs[R_RSP] += site->sp_lag;
     if (site->flags & SITE_GROUP) {
         jit->skip = true;
-        jit_group_failed(jit, tb);
+        jit_group_failed(jit, tb, site->flags & SITE_STACK ? JIT_NO_STACK : JIT_NO_ADDRESS);
         return NULL;
     }
     jit->stats.fallbacks[insn->mnemonic]++;

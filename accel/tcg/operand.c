@@ -65,8 +65,10 @@ ColdStub *trans_cold(Trans *t, int kind, uint8_t *at)
     stub->at = at;
     stub->site.tb = t->tb->id;
     stub->site.insn = t->cur;
+    stub->site.offset = trans_cur(t)->offset;
     stub->site.vec = t->vec;
     stub->site.sp_lag = t->sp_lag;
+    stub->site.retry = t->retry - t->jit->buffer.rw;
     stub->site.flags = t->flags == FLAGS_MEMORY ? SITE_FLAGS : 0;
     stub->flags_in_memory = t->flags == FLAGS_MEMORY;
     return stub;
@@ -285,6 +287,7 @@ static HostMem memory_in_group(Trans *t, const ZydisDecodedOperand *mem)
         ZydisDecodedOperand low = *mem;
 
         trans_clobber_flags(t, trans_cur(t)->live_in);
+        t->retry = t->a.p;
         group->ready = true;
         low.mem.disp.value = group->low - trans_cur(t)->shift;
         trans_address(t, &low, false, group->pointer);
@@ -310,6 +313,7 @@ HostMem trans_memory(Trans *t, const ZydisDecodedOperand *mem, unsigned size, bo
         return memory_in_group(t, mem);
     }
     trans_clobber_flags(t, trans_cur(t)->live_in);
+    t->retry = t->a.p;
     if (constant_address(t, mem, &address) &&
         (address & (GUEST_PAGE_SIZE - 1)) + size <= GUEST_PAGE_SIZE &&
         !(align && (address & (size - 1)))) {
@@ -330,11 +334,13 @@ void trans_check_group(Trans *t, int number)
     const StackGroup *group = &t->groups[number];
 
     trans_clobber_flags(t, trans_cur(t)->live_in);
+    t->retry = a->p;
     emit_lea(a, H_R11, (HostMem){.base = H_R8, .index = H_NONE,
                                  .disp = (int32_t)(group->low - trans_cur(t)->sp) +
                                          t->sp_lag});
     emit_tlb_index(t, H_R11);
-    emit_tlb_compare(t, H_R11, group->high - group->low, group->write, SITE_GROUP);
+    emit_tlb_compare(t, H_R11, group->high - group->low, group->write,
+                     SITE_GROUP | SITE_STACK);
     emit_load(a, H_R11, tlb_field(t, offsetof(TlbEntry, addend)));
     t->group = number;
 }
@@ -347,6 +353,7 @@ HostMem trans_stack(Trans *t, int32_t disp, unsigned size, bool write)
         unsigned pointer = free_pointer(t);
 
         trans_clobber_flags(t, trans_cur(t)->live_in);
+        t->retry = t->a.p;
         emit_lea(&t->a, pointer,
                  (HostMem){.base = H_R8, .index = H_NONE, .disp = disp + t->sp_lag});
         check_pointer(t, pointer, size, write, 0);

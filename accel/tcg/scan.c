@@ -472,7 +472,7 @@ static void stack_groups(Trans *t)
         ti->sp = sp;
         ti->group = -1;
         ti->check = -1;
-        if (!t->tb->no_groups && stack_access(ti, &disp, &size, &write)) {
+        if (!(t->tb->no_groups & JIT_NO_STACK) && stack_access(ti, &disp, &size, &write)) {
             int64_t low = sp + disp, high = low + size;
 
             if (group < 0 || !group_extend(&t->groups[group], low, high, write, i)) {
@@ -647,7 +647,7 @@ static void find_addresses(Trans *t)
                 ti->shift += moved_by(moved, mem->base);
             }
         }
-        if (!t->tb->no_groups && ti->mem >= 0 && ti->group < 0 && ti->kind == KIND_COPY &&
+        if (!(t->tb->no_groups & JIT_NO_ADDRESS) && ti->mem >= 0 && ti->group < 0 && ti->kind == KIND_COPY &&
             groupable(ti)) {
             for (unsigned g = 0; g < G_N_ELEMENTS(open) && !joined; g++) {
                 if (open[g] >= 0 && address_join(&t->addresses[open[g]], ti, i)) {

@@ -98,6 +98,7 @@ typedef struct Trans {
     bool exact;             /* all flags are always live */
     unsigned vec;           /* VEC_* that is sure to be loaded here */
     int group;              /* whose address correction r11 holds, -1: none */
+    const uint8_t *retry;   /* where the access begins that code is being written for */
     int32_t sp_lag;         /* guest stack pointer - r8: moves that are not carried out yet */
     unsigned cold_count;
     int group_count;

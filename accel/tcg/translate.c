@@ -323,7 +323,7 @@ static void emit_block(Trans *t)
     tb->flags_in = t->insns[0].live_in;
 }
 
-TransBlock *jit_translate(Jit *jit, Block *block, uint32_t mode, bool no_groups)
+TransBlock *jit_translate(Jit *jit, Block *block, uint32_t mode, unsigned no_groups)
 {
     Trans *t = jit->trans;
     TransBlock *tb;
@@ -344,6 +344,7 @@ TransBlock *jit_translate(Jit *jit, Block *block, uint32_t mode, bool no_groups)
     t->exact = jit->exact;
     t->vec = VEC_NONE;
     t->sp_lag = 0;
+    t->retry = jit->buffer.hot;
     t->group = -1;
     t->group_count = 0;
     t->cold_count = 0;

@@ -80,6 +80,13 @@ static inline uint64_t code_pc(const X86CPU *cpu)
     return (uint32_t)(cpu->seg[SEG_CS].base + cpu->cpu_rip);
 }
 
+/* True if @block, just found, is there until map_global_generation changes. */
+static inline bool code_found_global(const X86CPU *cpu, const Block *block)
+{
+    return block->jump && block->jump->block == block &&
+           block->jump->key == code_jump_key(cpu, cpu->map_global_generation);
+}
+
 static inline Block *code_find(X86CPU *cpu, JumpEntry *jumps)
 {
     uint64_t pc = code_pc(cpu);
