@@ -8,6 +8,12 @@
 /* Runs guest code until the CPU halts or is asked to stop (VcpuOps.run). */
 void interp_run(Vcpu *vcpu);
 /*
+ * The same for about @instructions, on behalf of an engine that runs the rest: it also ends before
+ * INIT and start-up messages. False if it ended before an instruction that raises #UD or #GP here,
+ * and perhaps not there; nothing is delivered.
+ */
+bool interp_run_for(X86CPU *cpu, uint64_t instructions);
+/*
  * Executes exactly one instruction (of a REP string instruction, as much as one uninterrupted
  * stretch does; none if the instruction left the block, to be tried again). False if it raised an
  * exception, which is left undelivered in cpu->exception.
