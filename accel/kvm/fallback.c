@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where KVM gives up, we go on: the state is taken over, our interpreter runs the one instruction
- * that stands at RIP (the kernel leaves it there, api.rst KVM_EXIT_INTERNAL_ERROR), exceptions and
- * all, and KVM gets the state back.
+ * Where KVM gives up, we go on: the state is taken over, our interpreter runs the instruction that
+ * stands at RIP (the kernel leaves it there, api.rst KVM_EXIT_INTERNAL_ERROR), exceptions and all,
+ * and as many more as make the change worth its price, and KVM gets the state back.
  */
 #include <Zydis/Zydis.h>
 #include <string.h>
@@ -12,6 +12,7 @@
 #include "target-i386/interp/interp.h"
 #include "target-i386/mmu.h"
 #include "util/log.h"
+#include "util/timer.h"
 
 #define INSN_MAX 15
 #define LOGGED_FALLBACKS 20 /* then only the statistics go on counting */
@@ -123,7 +124,26 @@ static void forget_caches(X86CPU *cpu)
     code_flush(cpu);
 }
 
-void kvm_fall_back(KvmVcpu *v, const char *why)
+/*
+ * With interrupt controllers in the kernel, interrupts come to the CPU there alone; and another CPU
+ * in KVM would go on with page tables as they were before ours changed them.
+ */
+static bool may_go_on(const KvmVcpu *v)
+{
+    return v->cpu->vcpu.intr_ops && v->machine->vcpus == 1;
+}
+
+/* An NMI that waits in the kernel is as good in `pending`, where the interpreter sees it. */
+static void take_waiting_nmi(KvmVcpu *v)
+{
+    if (v->events.nmi.pending) {
+        v->events.nmi.pending = 0;
+        vcpu_raise(&v->cpu->vcpu, VCPU_NMI);
+    }
+}
+
+/* Takes the state that the instruction, or with @go_on any, may need; returns what was taken. */
+static KvmStateParts take_over(KvmVcpu *v, bool go_on, const char **what)
 {
     X86CPU *cpu = v->cpu;
     ZydisDecodedInstruction insn;
@@ -134,19 +154,42 @@ void kvm_fall_back(KvmVcpu *v, const char *why)
     forget_caches(cpu);
     if (decode(cpu, &insn)) {
         mnemonic = insn.mnemonic;
-        parts = needs_core_only(&insn) ? KVM_STATE_CORE : KVM_STATE_ALL;
+        parts = !go_on && needs_core_only(&insn) ? KVM_STATE_CORE : KVM_STATE_ALL;
     }
     if (parts & KVM_STATE_REST) {
         kvm_take_state(v, KVM_STATE_REST);
     }
     v->fallbacks_by_mnemonic[mnemonic]++;
-    report(v, why, ZydisMnemonicGetString(mnemonic));
+    *what = ZydisMnemonicGetString(mnemonic);
+    return parts;
+}
+
+void kvm_fall_back(KvmVcpu *v, const char *why)
+{
+    X86CPU *cpu = v->cpu;
+    int64_t begin = clock_ns(CLOCK_REAL);
+    uint64_t more = may_go_on(v) ? kvm_stretch_next(&v->stretch) : 0;
+    const char *what;
+    KvmStateParts parts = take_over(v, more, &what);
+    uint64_t translations = cpu->map_generation, executed = cpu->icount;
+
+    report(v, why, what);
     if (!deliver_injected(v)) {
         interp_execute_one(cpu);
+    }
+    if (more) {
+        take_waiting_nmi(v);
+        interp_run_for(cpu, more);
+    }
+    if (cpu->map_generation != translations) {
+        kvm_forget_translations(v);
     }
     kvm_give_state(v, parts);
     v->run->if_flag = !!(cpu->eflags & FL_IF);
     v->run->ready_for_interrupt_injection = 0;
+    v->interpreted += cpu->icount - executed;
+    v->stretch.cost_ns = clock_ns(CLOCK_REAL) - begin;
+    v->fallback_ns += v->stretch.cost_ns;
 }
 
 /* --- statistics ------------------------------------------------------------------------------- */
@@ -186,11 +229,13 @@ void kvm_log_stats(Vcpu *vcpu)
                       exit_names[i] ? exit_names[i] : "other", v->exits[i]);
         }
     }
-    log_write(LOG_STATS, "kvm: cpu %u: %" G_GUINT64_FORMAT " instructions by the interpreter",
-              vcpu->index, v->fallbacks);
+    log_write(LOG_STATS, "kvm: cpu %u: %.3f s in KVM, %.3f s in the interpreter", vcpu->index,
+              v->run_ns / 1e9, v->fallback_ns / 1e9);
+    log_write(LOG_STATS, "kvm: cpu %u: %" G_GUINT64_FORMAT " instructions by the interpreter in %"
+              G_GUINT64_FORMAT " takeovers", vcpu->index, v->interpreted, v->fallbacks);
     for (unsigned i = 0; i <= ZYDIS_MNEMONIC_MAX_VALUE; i++) {
         if (v->fallbacks_by_mnemonic[i]) {
-            log_write(LOG_STATS, "kvm: cpu %u: interpreted %s %u", vcpu->index,
+            log_write(LOG_STATS, "kvm: cpu %u: taken over at %s %u", vcpu->index,
                       ZydisMnemonicGetString(i), v->fallbacks_by_mnemonic[i]);
         }
     }

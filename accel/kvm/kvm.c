@@ -69,6 +69,7 @@ static void machine_free(void *instance)
         kvm_memory_free(machine);
     }
     kvm_msrs_free(machine);
+    g_mutex_clear(&machine->scratch_slot);
     if (machine->vm_fd >= 0) {
         close(machine->vm_fd);
     }
@@ -126,6 +127,7 @@ static void *kvm_machine_new(const struct Config *config, MemorySpace *memory, G
     KvmMachine *machine = g_new0(KvmMachine, 1);
 
     machine->memory = memory;
+    g_mutex_init(&machine->scratch_slot);
     machine->vm_fd = -1;
     machine->kvm_fd = kvm_open(error);
     if (machine->kvm_fd < 0 || !machine_create_vm(machine, error)) {
@@ -219,6 +221,7 @@ static bool kvm_vcpu_init(void *instance, Vcpu *vcpu, GError **error)
         g_prefix_error(error, "kvm: ");
         return false;
     }
+    machine->vcpus++;
     allow_every_instruction(v->cpu);
     khz = ioctl(v->fd, KVM_GET_TSC_KHZ, 0);
     if (khz > 0) {

@@ -9,6 +9,7 @@
 
 #include <linux/kvm.h>
 
+#include "accel/kvm/stretch.h"
 #include "target-i386/cpu-caps.h"
 #include "target-i386/cpu.h"
 
@@ -24,12 +25,14 @@ typedef struct KvmXsaveLayout {
 
 typedef struct KvmMachine {
     int kvm_fd, vm_fd;
+    unsigned vcpus;
     MemorySpace *memory;
     GArray *slots;        /* of KvmSlot */
     GArray *zones;        /* of RamSection: whose writes are gathered */
     unsigned ring_page;   /* of kvm_run's mapping: the ring of gathered writes; 0: none */
     size_t run_size;      /* bytes of a vCPU's kvm_run mapping */
     bool has_sregs2;
+    GMutex scratch_slot;  /* over the slot of kvm_forget_translations() */
     KvmXsaveLayout xsave;
     GArray *msrs;         /* of KvmMsr: what moves between the CPU state and the kernel */
     GArray *reset_msrs;   /* of KvmMsr: what reset clears beside */
@@ -58,9 +61,14 @@ typedef struct KvmVcpu {
     uint8_t *xsave;           /* the last image: keeps components that the CPU state lacks */
     struct kvm_msrs *msr_buffer;
     struct kvm_vcpu_events events; /* as last taken */
+    int64_t tsc_offset;       /* of our CPU, when the clock was taken */
     uint64_t exits[KVM_EXIT_KINDS];
     uint64_t interrupted;     /* KVM_RUN returned for a kick */
-    uint64_t fallbacks;       /* instructions that our interpreter ran */
+    int64_t run_ns;           /* time in KVM_RUN */
+    uint64_t fallbacks;       /* how often our interpreter took over */
+    uint64_t interpreted;     /* instructions that it ran */
+    int64_t fallback_ns;      /* and the time that took, changing over included */
+    KvmStretch stretch;
     uint32_t *fallbacks_by_mnemonic; /* by ZydisMnemonic */
 } KvmVcpu;
 
@@ -115,11 +123,17 @@ void kvm_give_msrs(KvmVcpu *v, bool reset);
 void kvm_take_state(KvmVcpu *v, KvmStateParts parts);
 void kvm_give_state(KvmVcpu *v, KvmStateParts parts);
 
+/*
+ * Our interpreter, which the kernel does not watch, has changed page tables and told its own CPU:
+ * the kernel drops what it derived from them.
+ */
+void kvm_forget_translations(KvmVcpu *v);
+
 /* --- fallback.c ------------------------------------------------------------------------- */
 
 /*
  * KVM cannot go on at the current instruction: our interpreter runs it, or delivers the event that
- * was being delivered. @why is for the log.
+ * was being delivered, and goes on for a while if that pays. @why is for the log.
  */
 void kvm_fall_back(KvmVcpu *v, const char *why);
 void kvm_log_stats(Vcpu *vcpu);

@@ -15,6 +15,7 @@
 #include "target-i386/interp/cache.h"
 #include "util/lock.h"
 #include "util/log.h"
+#include "util/timer.h"
 
 /* Only brings KVM_RUN, or what is just before it, to look at immediate_exit. */
 #define KICK_SIGNAL (SIGRTMIN + 2)
@@ -174,10 +175,14 @@ static void follow_apic(KvmVcpu *v)
 static bool enter(KvmVcpu *v)
 {
     struct kvm_run *run = v->run;
-    int result, error;
+    int64_t begin = clock_ns(CLOCK_REAL);
+    int64_t spent;
+    int result = ioctl(v->fd, KVM_RUN, 0);
+    int error = errno;
 
-    result = ioctl(v->fd, KVM_RUN, 0);
-    error = errno;
+    spent = clock_ns(CLOCK_REAL) - begin;
+    v->run_ns += spent;
+    v->stretch.away_ns += spent;
     v->io_unfinished = false;
     kvm_flush_gathered(v);
     if (result >= 0) {
