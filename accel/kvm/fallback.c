@@ -156,6 +156,9 @@ static KvmStateParts take_over(KvmVcpu *v, bool go_on, const char **what)
         mnemonic = insn.mnemonic;
         parts = !go_on && needs_core_only(&insn) ? KVM_STATE_CORE : KVM_STATE_ALL;
     }
+    if (v->machine->flaws || v->run->exit_reason == KVM_EXIT_DEBUG) {
+        parts = KVM_STATE_ALL;
+    }
     if (parts & KVM_STATE_REST) {
         kvm_take_state(v, KVM_STATE_REST);
     }
@@ -164,32 +167,86 @@ static KvmStateParts take_over(KvmVcpu *v, bool go_on, const char **what)
     return parts;
 }
 
+/* KVM has the CPU again, unless it cannot have it yet. */
+static void give_back(KvmVcpu *v)
+{
+    const X86CPU *cpu = v->cpu;
+
+    v->run->if_flag = !!(cpu->eflags & FL_IF);
+    v->run->ready_for_interrupt_injection = 0;
+    if (!kvm_can_run(v)) {
+        return;
+    }
+    if (cpu->map_generation != v->held_map) {
+        kvm_forget_translations(v);
+    }
+    if (v->machine->flaws) {
+        kvm_watch_handlers(v);
+    }
+    kvm_give_state(v, v->held_parts);
+    v->held = false;
+}
+
+/* Goes on for @more instructions, and for as long as KVM cannot. */
+static void go_on(KvmVcpu *v, uint64_t more)
+{
+    Vcpu *vcpu = &v->cpu->vcpu;
+    const uint32_t leave = VCPU_STOP | VCPU_EXIT | VCPU_INIT | VCPU_SIPI;
+
+    if (more) {
+        interp_run_for(v->cpu, more);
+    }
+    while (!kvm_can_run(v) && !vcpu->halted && !(vcpu_pending(vcpu) & leave)) {
+        if (!interp_run_for(v->cpu, 1)) {
+            interp_execute_one(v->cpu); /* what it does not know is #UD for good */
+        }
+    }
+    give_back(v);
+}
+
+static void account(KvmVcpu *v, int64_t begin, uint64_t executed)
+{
+    int64_t spent = clock_ns(CLOCK_REAL) - begin;
+
+    v->interpreted += v->cpu->icount - executed;
+    v->fallback_ns += spent;
+    v->stretch.cost_ns = spent;
+}
+
+void kvm_go_on(KvmVcpu *v)
+{
+    int64_t begin = clock_ns(CLOCK_REAL);
+    uint64_t executed = v->cpu->icount;
+
+    go_on(v, 1);
+    account(v, begin, executed);
+}
+
 void kvm_fall_back(KvmVcpu *v, const char *why)
 {
     X86CPU *cpu = v->cpu;
     int64_t begin = clock_ns(CLOCK_REAL);
+    uint64_t executed = cpu->icount;
     uint64_t more = may_go_on(v) ? kvm_stretch_next(&v->stretch) : 0;
     const char *what;
-    KvmStateParts parts = take_over(v, more, &what);
-    uint64_t translations = cpu->map_generation, executed = cpu->icount;
 
+    v->held_parts = take_over(v, more, &what);
+    v->held_map = cpu->map_generation;
+    v->held = true;
     report(v, why, what);
-    if (!deliver_injected(v)) {
-        interp_execute_one(cpu);
+    if (v->run->exit_reason == KVM_EXIT_DEBUG) {
+        kvm_undo_misdelivery(v);
+    } else if (v->run->exit_reason == KVM_EXIT_SHUTDOWN) {
+        v->events.exception.injected = v->events.exception.pending = 0;
     }
     if (more) {
         take_waiting_nmi(v);
-        interp_run_for(cpu, more);
     }
-    if (cpu->map_generation != translations) {
-        kvm_forget_translations(v);
+    if (!deliver_injected(v)) {
+        interp_execute_one(cpu);
     }
-    kvm_give_state(v, parts);
-    v->run->if_flag = !!(cpu->eflags & FL_IF);
-    v->run->ready_for_interrupt_injection = 0;
-    v->interpreted += cpu->icount - executed;
-    v->stretch.cost_ns = clock_ns(CLOCK_REAL) - begin;
-    v->fallback_ns += v->stretch.cost_ns;
+    go_on(v, cpu->vcpu.halted ? 0 : more);
+    account(v, begin, executed);
 }
 
 /* --- statistics ------------------------------------------------------------------------------- */
@@ -233,6 +290,10 @@ void kvm_log_stats(Vcpu *vcpu)
               v->run_ns / 1e9, v->fallback_ns / 1e9);
     log_write(LOG_STATS, "kvm: cpu %u: %" G_GUINT64_FORMAT " instructions by the interpreter in %"
               G_GUINT64_FORMAT " takeovers", vcpu->index, v->interpreted, v->fallbacks);
+    if (v->machine->flaws) {
+        log_write(LOG_STATS, "kvm: cpu %u: %" G_GUINT64_FORMAT " wrong exceptions undone",
+                  vcpu->index, v->misdelivered);
+    }
     for (unsigned i = 0; i <= ZYDIS_MNEMONIC_MAX_VALUE; i++) {
         if (v->fallbacks_by_mnemonic[i]) {
             log_write(LOG_STATS, "kvm: cpu %u: taken over at %s %u", vcpu->index,

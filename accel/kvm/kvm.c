@@ -116,6 +116,7 @@ static bool machine_create_vm(KvmMachine *machine, GError **error)
                                       KVM_CAP_COALESCED_MMIO));
     machine->run_size = ioctl(machine->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
     machine->has_sregs2 = ioctl(machine->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SREGS2) > 0;
+    kvm_try_out(machine, supported);
     kvm_xsave_layout(&machine->xsave, machine->kvm_fd, supported);
     kvm_msrs_init(machine);
     kvm_memory_init(machine);

@@ -15,6 +15,7 @@
 
 #define KVM_XSAVE_COMPONENTS 10 /* those our CPU state holds: up to PKRU */
 #define KVM_EXIT_KINDS 40
+#define KVM_WATCHED 2 /* handlers: of #UD and #PF */
 
 /* Where the components of KVM_GET_XSAVE's standard format lie on this host (CPUID leaf 0xD). */
 typedef struct KvmXsaveLayout {
@@ -23,9 +24,19 @@ typedef struct KvmXsaveLayout {
     uint32_t offset[KVM_XSAVE_COMPONENTS], size[KVM_XSAVE_COMPONENTS];
 } KvmXsaveLayout;
 
+/* What a KVM does wrong without an exit (trial.c). */
+enum {
+    KVM_FLAW_SYSCALL = 1u << 0,  /* at privilege 3, it stays there */
+    KVM_FLAW_INT = 1u << 1,      /* at privilege 3, it is #UD */
+    KVM_FLAW_SHADOW = 1u << 2,   /* page tables changed from outside are not seen */
+    KVM_FLAW_PAGING32 = 1u << 3, /* no paging outside long mode */
+    KVM_FLAW_V86 = 1u << 4,      /* exceptions do not leave virtual-8086 mode rightly */
+};
+
 typedef struct KvmMachine {
     int kvm_fd, vm_fd;
     unsigned vcpus;
+    unsigned flaws;       /* KVM_FLAW_* */
     MemorySpace *memory;
     GArray *slots;        /* of KvmSlot */
     GArray *zones;        /* of RamSection: whose writes are gathered */
@@ -55,6 +66,9 @@ typedef struct KvmVcpu {
     atomic_bool entered;      /* in KVM_RUN, or about to: a kick must reach it */
     bool io_unfinished;       /* an access was answered; KVM_RUN has to finish it */
     int tid;                  /* of its thread; 0: the thread is not prepared */
+    bool held;                /* the state is here, for the interpreter to go on */
+    KvmStateParts held_parts; /* what of it */
+    uint64_t held_map;        /* map_generation when it was taken */
     bool give_all;            /* reset changed the state: the kernel gets it before it runs */
     uint8_t cr8;              /* as last exchanged with the interrupt controller */
     uint64_t apic_base;
@@ -69,6 +83,8 @@ typedef struct KvmVcpu {
     uint64_t interpreted;     /* instructions that it ran */
     int64_t fallback_ns;      /* and the time that took, changing over included */
     KvmStretch stretch;
+    uint64_t watched[KVM_WATCHED]; /* addresses; 0: none */
+    uint64_t misdelivered;    /* exceptions undone there */
     uint32_t *fallbacks_by_mnemonic; /* by ZydisMnemonic */
 } KvmVcpu;
 
@@ -136,7 +152,25 @@ void kvm_forget_translations(KvmVcpu *v);
  * was being delivered, and goes on for a while if that pays. @why is for the log.
  */
 void kvm_fall_back(KvmVcpu *v, const char *why);
+/* The CPU's state is held: the interpreter goes on until KVM can. */
+void kvm_go_on(KvmVcpu *v);
 void kvm_log_stats(Vcpu *vcpu);
+
+/* --- trial.c --------------------------------------------------------------------------------- */
+
+/* Finds out what this KVM gets wrong without saying so, and tells the log. */
+void kvm_try_out(KvmMachine *machine, struct kvm_cpuid2 *supported);
+
+/* --- flaws.c --------------------------------------------------------------------------------- */
+
+/* False if the state, which we hold, is in a mode that this KVM gets wrong. */
+bool kvm_can_run(const KvmVcpu *v);
+/* With the state taken over: stops at the guest's handlers of #UD and #PF, wherever those are now. */
+void kvm_watch_handlers(KvmVcpu *v);
+/* After an exit: the same, as long as they are not known; fallback.c looks whether they moved. */
+void kvm_look_for_handlers(KvmVcpu *v);
+/* Stopped there: true if KVM was wrong, and the CPU is before the instruction again. */
+bool kvm_undo_misdelivery(KvmVcpu *v);
 
 /* --- run.c ---------------------------------------------------------------------------------- */
 

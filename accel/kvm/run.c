@@ -94,9 +94,16 @@ static void exit_mmio(KvmVcpu *v)
     v->io_unfinished = true;
 }
 
-/* Shutdown after a triple fault: the machine decides; until then the CPU stands still. */
+/*
+ * Shutdown after a triple fault: the machine decides; until then the CPU stands still. Where KVM
+ * does not know paging of 32 bits it ends so too: then the interpreter has its say.
+ */
 static void exit_shutdown(KvmVcpu *v)
 {
+    if (v->machine->flaws & KVM_FLAW_PAGING32) {
+        kvm_fall_back(v, "shutdown");
+        return;
+    }
     log_write(LOG_CPU_RESET, "CPU %u: triple fault", v->cpu->vcpu.index);
     v->run->if_flag = 0;
     v->cpu->vcpu.halted = true;
@@ -135,6 +142,9 @@ static void handle_exit(KvmVcpu *v)
         break;
     case KVM_EXIT_SYSTEM_EVENT:
         exit_system_event(v);
+        break;
+    case KVM_EXIT_DEBUG: /* flaws.c */
+        kvm_fall_back(v, "a watched handler");
         break;
     case KVM_EXIT_INTERNAL_ERROR:
         kvm_fall_back(v, v->run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION
@@ -235,8 +245,10 @@ static void accept_init(KvmVcpu *v)
 {
     X86CPU *cpu = v->cpu;
 
-    finish_io(v, false);
-    kvm_take_state(v, KVM_STATE_ALL);
+    if (!v->held) {
+        finish_io(v, false);
+        kvm_take_state(v, KVM_STATE_ALL);
+    }
     if (vcpu_pending(&cpu->vcpu) & VCPU_INIT) {
         memset(&v->events, 0, sizeof(v->events));
     }
@@ -245,8 +257,12 @@ static void accept_init(KvmVcpu *v)
         cpu->vcpu.halted = cpu->vcpu.wait_for_sipi;
     } else {
         vcpu_clear(&cpu->vcpu, VCPU_SIPI);
+        if (v->held) {
+            return;
+        }
     }
     kvm_give_state(v, KVM_STATE_ALL);
+    v->held = false;
     v->run->if_flag = !!(cpu->eflags & FL_IF);
     v->run->ready_for_interrupt_injection = 0;
 }
@@ -300,7 +316,10 @@ static bool handle_pending(KvmVcpu *v)
     Vcpu *vcpu = &v->cpu->vcpu;
     uint32_t pending = vcpu_pending(vcpu);
 
-    vcpu_clear(vcpu, VCPU_MEM_CHANGED | VCPU_TIMER); /* fallback.c starts without translations */
+    vcpu_clear(vcpu, VCPU_TIMER);
+    if (!v->held) {
+        vcpu_clear(vcpu, VCPU_MEM_CHANGED); /* fallback.c starts without translations */
+    }
     if (pending & VCPU_CODE_CHANGED) {
         code_drain(v->cpu);
     }
@@ -316,7 +335,9 @@ static bool handle_pending(KvmVcpu *v)
         }
         vcpu->halted = false;
     }
-    inject(v, vcpu_pending(vcpu));
+    if (!v->held) {
+        inject(v, vcpu_pending(vcpu));
+    }
     return true;
 }
 
@@ -346,6 +367,10 @@ static void kvm_run(Vcpu *vcpu)
     while (handle_pending(v)) {
         bool wanted = false;
 
+        if (v->held) {
+            kvm_go_on(v);
+            continue;
+        }
         pass_tpr(v);
         atomic_store(&v->entered, true);
         uint32_t pending = vcpu_pending(vcpu);
@@ -357,6 +382,7 @@ static void kvm_run(Vcpu *vcpu)
         follow_apic(v);
         if (wanted) {
             handle_exit(v);
+            kvm_look_for_handlers(v);
         }
     }
 }
@@ -371,6 +397,7 @@ static void kvm_reset(Vcpu *vcpu)
     memset(v->xsave, 0, v->machine->xsave.area);
     v->run->if_flag = 0;
     v->run->ready_for_interrupt_injection = 0;
+    v->held = false;
     v->give_all = true;
 }
 
@@ -379,7 +406,7 @@ static void kvm_show_state(Vcpu *vcpu)
 {
     KvmVcpu *v = kvm_vcpu(vcpu);
 
-    if (!v->give_all) {
+    if (!v->give_all && !v->held) {
         kvm_take_state(v, KVM_STATE_ALL);
     }
 }

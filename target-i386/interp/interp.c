@@ -278,6 +278,13 @@ void interp_deliver(X86CPU *cpu, int vector, InterpEvent kind, bool has_error, u
     }
 }
 
+void interp_undo_exception(X86CPU *cpu, bool has_error, unsigned size)
+{
+    LAND(cpu)
+    cpu->regs[R_RSP] += has_error ? size : 0;
+    cpu_return_from_handler(cpu, size);
+}
+
 static bool interp_has_work(Vcpu *vcpu)
 {
     const X86CPU *cpu = x86_cpu(vcpu);

@@ -25,6 +25,11 @@ void interp_execute_one(X86CPU *cpu);
 typedef enum { INTERP_EXCEPTION, INTERP_INTERRUPT, INTERP_SOFTWARE } InterpEvent;
 /* Delivers an event that another engine accepted but could not deliver. */
 void interp_deliver(X86CPU *cpu, int vector, InterpEvent kind, bool has_error, uint32_t error);
+/*
+ * At the first instruction of an exception's handler: back to where it was raised, as IRET of @size
+ * bytes an entry would go.
+ */
+void interp_undo_exception(X86CPU *cpu, bool has_error, unsigned size);
 /* VcpuOps of a CPU that the interpreter runs. */
 extern const VcpuOps interp_vcpu_ops;
 /* A CPU by itself with its own code domain, for tests: no model, every feature bit set. */
