@@ -31,7 +31,7 @@ bool kvm_can_run(const KvmVcpu *v)
 
 /* --- the watch ------------------------------------------------------------------------------- */
 
-/* Bytes of the guest's linear memory as its supervisor reads them; false where nothing is mapped. */
+/* Bytes of the guest's linear memory; false where nothing is mapped. */
 static bool peek(X86CPU *cpu, MmuView view, uint64_t va, void *to, unsigned size)
 {
     while (size) {

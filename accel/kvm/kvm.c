@@ -10,6 +10,7 @@
 #include <Zydis/Zydis.h>
 
 #include "qemu-config/config.h"
+#include "target-i386/feature-table.h"
 
 /*
  * Where Intel hosts without unrestricted guests keep the pages for real mode (api.rst,
@@ -195,9 +196,19 @@ static bool vcpu_create(KvmVcpu *v, GError **error)
  */
 static void allow_every_instruction(X86CPU *cpu)
 {
+    /* Run by the host's own AVX-512, and not offered to models of our CPU yet. */
+    static const X86Feature with_host[] = {
+        X86_FEATURE_AVX512F, X86_FEATURE_AVX512VL, X86_FEATURE_AVX512BW, X86_FEATURE_AVX512DQ,
+        X86_FEATURE_AVX512CD, X86_FEATURE_AVX512IFMA, X86_FEATURE_AVX512VBMI,
+        X86_FEATURE_AVX512VBMI2, X86_FEATURE_AVX512VNNI, X86_FEATURE_AVX512BITALG,
+        X86_FEATURE_AVX512_VPOPCNTDQ, X86_FEATURE_AVX512_BF16,
+    };
     X86CpuCaps ours;
 
     x86_cpu_caps_tcg(&ours);
+    for (unsigned i = 0; __builtin_cpu_supports("avx512f") && i < G_N_ELEMENTS(with_host); i++) {
+        x86_words_set(ours.supported, with_host[i], x86_words_have(ours.host, with_host[i]));
+    }
     for (unsigned i = 0; i < FEATURE_WORD_COUNT; i++) {
         cpu->features[i] |= ours.supported[i];
     }

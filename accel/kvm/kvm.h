@@ -165,7 +165,7 @@ void kvm_try_out(KvmMachine *machine, struct kvm_cpuid2 *supported);
 
 /* False if the state, which we hold, is in a mode that this KVM gets wrong. */
 bool kvm_can_run(const KvmVcpu *v);
-/* With the state taken over: stops at the guest's handlers of #UD and #PF, wherever those are now. */
+/* With the state taken over: stops at the guest's handlers of #UD and #PF, as they are now. */
 void kvm_watch_handlers(KvmVcpu *v);
 /* After an exit: the same, as long as they are not known; fallback.c looks whether they moved. */
 void kvm_look_for_handlers(KvmVcpu *v);
