@@ -15,6 +15,7 @@
 #include "util/timer.h"
 
 #define INSN_MAX 15
+#define JOINED_STEP 256 /* instructions between two looks whether it is time to give back */
 #define LOGGED_FALLBACKS 20 /* then only the statistics go on counting */
 
 /* --- the instruction ----------------------------------------------------------------- */
@@ -124,13 +125,10 @@ static void forget_caches(X86CPU *cpu)
     code_flush(cpu);
 }
 
-/*
- * With interrupt controllers in the kernel, interrupts come to the CPU there alone; and another CPU
- * in KVM would go on with page tables as they were before ours changed them.
- */
+/* With interrupt controllers in the kernel, interrupts come to the CPU there alone. */
 static bool may_go_on(const KvmVcpu *v)
 {
-    return v->cpu->vcpu.intr_ops && v->machine->vcpus == 1;
+    return v->cpu->vcpu.intr_ops;
 }
 
 /* An NMI that waits in the kernel is as good in `pending`, where the interpreter sees it. */
@@ -187,8 +185,8 @@ static void give_back(KvmVcpu *v)
     v->held = false;
 }
 
-/* Goes on for @more instructions, and for as long as KVM cannot. */
-static void go_on(KvmVcpu *v, uint64_t more)
+/* Goes on for @more instructions, and for as long as KVM cannot or, with @joins, others do. */
+static void go_on(KvmVcpu *v, uint64_t more, bool joins)
 {
     Vcpu *vcpu = &v->cpu->vcpu;
     const uint32_t leave = VCPU_STOP | VCPU_EXIT | VCPU_INIT | VCPU_SIPI;
@@ -196,9 +194,14 @@ static void go_on(KvmVcpu *v, uint64_t more)
     if (more) {
         interp_run_for(v->cpu, more);
     }
-    while (!kvm_can_run(v) && !vcpu->halted && !(vcpu_pending(vcpu) & leave)) {
-        if (!interp_run_for(v->cpu, 1)) {
-            interp_execute_one(v->cpu); /* what it does not know is #UD for good */
+    while ((!kvm_can_run(v) || (joins && kvm_gate_is_wanted(v))) && !vcpu->halted &&
+           !(vcpu_pending(vcpu) & leave) && !v->needs_kvm) {
+        if (!interp_run_for(v->cpu, JOINED_STEP)) {
+            if (kvm_can_run(v)) {
+                v->needs_kvm = true;
+            } else {
+                interp_execute_one(v->cpu); /* nobody else knows it now */
+            }
         }
     }
     give_back(v);
@@ -218,8 +221,38 @@ void kvm_go_on(KvmVcpu *v)
     int64_t begin = clock_ns(CLOCK_REAL);
     uint64_t executed = v->cpu->icount;
 
-    go_on(v, 1);
+    kvm_gate_interpret(v, false);
+    go_on(v, 1, false);
+    kvm_gate_interpreted(v);
     account(v, begin, executed);
+}
+
+/* The CPU is the interpreter's; @parts of its state go back in the end. */
+static void hold(KvmVcpu *v, KvmStateParts parts)
+{
+    v->held_parts = parts;
+    v->held_map = v->cpu->map_generation;
+    v->held = true;
+}
+
+void kvm_join(KvmVcpu *v)
+{
+    int64_t begin = clock_ns(CLOCK_REAL), cost = v->stretch.cost_ns;
+    uint64_t executed = v->cpu->icount;
+
+    if (!kvm_gate_interpret(v, true)) {
+        return;
+    }
+    kvm_take_state(v, KVM_STATE_ALL);
+    forget_caches(v->cpu);
+    hold(v, KVM_STATE_ALL);
+    take_waiting_nmi(v);
+    deliver_injected(v);
+    go_on(v, 0, true);
+    kvm_gate_interpreted(v);
+    account(v, begin, executed);
+    v->stretch.cost_ns = cost;
+    v->joined++;
 }
 
 void kvm_fall_back(KvmVcpu *v, const char *why)
@@ -230,9 +263,10 @@ void kvm_fall_back(KvmVcpu *v, const char *why)
     uint64_t more = may_go_on(v) ? kvm_stretch_next(&v->stretch) : 0;
     const char *what;
 
-    v->held_parts = take_over(v, more, &what);
-    v->held_map = cpu->map_generation;
-    v->held = true;
+    if (more) {
+        kvm_gate_interpret(v, false);
+    }
+    hold(v, take_over(v, more, &what));
     report(v, why, what);
     if (v->run->exit_reason == KVM_EXIT_DEBUG) {
         kvm_undo_misdelivery(v);
@@ -245,7 +279,10 @@ void kvm_fall_back(KvmVcpu *v, const char *why)
     if (!deliver_injected(v)) {
         interp_execute_one(cpu);
     }
-    go_on(v, cpu->vcpu.halted ? 0 : more);
+    if (more || kvm_can_run(v)) {
+        go_on(v, cpu->vcpu.halted ? 0 : more, false);
+        kvm_gate_interpreted(v);
+    } /* else kvm_go_on() comes next */
     account(v, begin, executed);
 }
 
@@ -289,7 +326,8 @@ void kvm_log_stats(Vcpu *vcpu)
     log_write(LOG_STATS, "kvm: cpu %u: %.3f s in KVM, %.3f s in the interpreter", vcpu->index,
               v->run_ns / 1e9, v->fallback_ns / 1e9);
     log_write(LOG_STATS, "kvm: cpu %u: %" G_GUINT64_FORMAT " instructions by the interpreter in %"
-              G_GUINT64_FORMAT " takeovers", vcpu->index, v->interpreted, v->fallbacks);
+              G_GUINT64_FORMAT " takeovers, and %" G_GUINT64_FORMAT " to be with other CPUs",
+              vcpu->index, v->interpreted, v->fallbacks, v->joined);
     if (v->machine->flaws) {
         log_write(LOG_STATS, "kvm: cpu %u: %" G_GUINT64_FORMAT " wrong exceptions undone",
                   vcpu->index, v->misdelivered);

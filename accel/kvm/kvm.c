@@ -71,6 +71,8 @@ static void machine_free(void *instance)
     }
     kvm_msrs_free(machine);
     g_mutex_clear(&machine->scratch_slot);
+    kvm_gate_clear(&machine->gate);
+    g_ptr_array_unref(machine->vcpus);
     if (machine->vm_fd >= 0) {
         close(machine->vm_fd);
     }
@@ -129,6 +131,8 @@ static void *kvm_machine_new(const struct Config *config, MemorySpace *memory, G
     KvmMachine *machine = g_new0(KvmMachine, 1);
 
     machine->memory = memory;
+    machine->vcpus = g_ptr_array_new();
+    kvm_gate_init(&machine->gate);
     g_mutex_init(&machine->scratch_slot);
     machine->vm_fd = -1;
     machine->kvm_fd = kvm_open(error);
@@ -159,6 +163,7 @@ static void kvm_vcpu_free(Vcpu *vcpu)
     g_free(v->xsave);
     g_free(v->msr_buffer);
     g_free(v->fallbacks_by_mnemonic);
+    g_ptr_array_remove(v->machine->vcpus, v);
     g_free(v);
     vcpu->accel = NULL;
     vcpu->ops = NULL;
@@ -233,7 +238,7 @@ static bool kvm_vcpu_init(void *instance, Vcpu *vcpu, GError **error)
         g_prefix_error(error, "kvm: ");
         return false;
     }
-    machine->vcpus++;
+    g_ptr_array_add(machine->vcpus, v);
     allow_every_instruction(v->cpu);
     khz = ioctl(v->fd, KVM_GET_TSC_KHZ, 0);
     if (khz > 0) {

@@ -33,9 +33,18 @@ enum {
     KVM_FLAW_V86 = 1u << 4,      /* exceptions do not leave virtual-8086 mode rightly */
 };
 
+/* Keeps CPUs in KVM and in the interpreter apart (gate.c). */
+typedef struct KvmGate {
+    GMutex lock;   /* with @changed: for those who wait */
+    GCond changed;
+    atomic_uint in_kvm, interpreting;
+    atomic_uint wanted; /* of those who interpret: not only because others do */
+} KvmGate;
+
 typedef struct KvmMachine {
     int kvm_fd, vm_fd;
-    unsigned vcpus;
+    GPtrArray *vcpus;     /* of KvmVcpu * */
+    KvmGate gate;
     unsigned flaws;       /* KVM_FLAW_* */
     MemorySpace *memory;
     GArray *slots;        /* of KvmSlot */
@@ -66,6 +75,10 @@ typedef struct KvmVcpu {
     atomic_bool entered;      /* in KVM_RUN, or about to: a kick must reach it */
     bool io_unfinished;       /* an access was answered; KVM_RUN has to finish it */
     int tid;                  /* of its thread; 0: the thread is not prepared */
+    bool gated;               /* counted in KvmGate.in_kvm */
+    bool interpreting;        /* counted there */
+    bool gate_wanted;         /* and in KvmGate.wanted */
+    bool needs_kvm;           /* joined others, and met what only KVM may know */
     bool held;                /* the state is here, for the interpreter to go on */
     KvmStateParts held_parts; /* what of it */
     uint64_t held_map;        /* map_generation when it was taken */
@@ -80,6 +93,7 @@ typedef struct KvmVcpu {
     uint64_t interrupted;     /* KVM_RUN returned for a kick */
     int64_t run_ns;           /* time in KVM_RUN */
     uint64_t fallbacks;       /* how often our interpreter took over */
+    uint64_t joined;          /* and how often because it did so for others */
     uint64_t interpreted;     /* instructions that it ran */
     int64_t fallback_ns;      /* and the time that took, changing over included */
     KvmStretch stretch;
@@ -154,12 +168,30 @@ void kvm_forget_translations(KvmVcpu *v);
 void kvm_fall_back(KvmVcpu *v, const char *why);
 /* The CPU's state is held: the interpreter goes on until KVM can. */
 void kvm_go_on(KvmVcpu *v);
+/* Others interpret, so this CPU does as well. */
+void kvm_join(KvmVcpu *v);
 void kvm_log_stats(Vcpu *vcpu);
 
 /* --- trial.c --------------------------------------------------------------------------------- */
 
 /* Finds out what this KVM gets wrong without saying so, and tells the log. */
 void kvm_try_out(KvmMachine *machine, struct kvm_cpuid2 *supported);
+
+/* --- gate.c ---------------------------------------------------------------------------------- */
+
+void kvm_gate_init(KvmGate *gate);
+void kvm_gate_clear(KvmGate *gate);
+/* Before and after KVM_RUN. False if the CPU had better interpret, as others do. */
+bool kvm_gate_to_kvm(KvmVcpu *v);
+void kvm_gate_from_kvm(KvmVcpu *v);
+/*
+ * Before and after interpreting for longer. With @joins, only because others do; false if they do
+ * not any more.
+ */
+bool kvm_gate_interpret(KvmVcpu *v, bool joins);
+void kvm_gate_interpreted(KvmVcpu *v);
+/* True as long as a CPU wants to interpret for its own sake. */
+bool kvm_gate_is_wanted(const KvmVcpu *v);
 
 /* --- flaws.c --------------------------------------------------------------------------------- */
 

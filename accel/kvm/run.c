@@ -365,7 +365,7 @@ static void kvm_run(Vcpu *vcpu)
         v->give_all = false;
     }
     while (handle_pending(v)) {
-        bool wanted = false;
+        bool wanted = false, joins = false;
 
         if (v->held) {
             kvm_go_on(v);
@@ -375,7 +375,9 @@ static void kvm_run(Vcpu *vcpu)
         atomic_store(&v->entered, true);
         uint32_t pending = vcpu_pending(vcpu);
         if (!(pending & late) && (!(pending & VCPU_INTR) || v->run->request_interrupt_window)) {
-            wanted = enter(v);
+            joins = !kvm_gate_to_kvm(v);
+            wanted = !joins && enter(v);
+            kvm_gate_from_kvm(v);
         }
         atomic_store(&v->entered, false);
         __atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
@@ -383,6 +385,9 @@ static void kvm_run(Vcpu *vcpu)
         if (wanted) {
             handle_exit(v);
             kvm_look_for_handlers(v);
+        } else if (joins) {
+            finish_io(v, false);
+            kvm_join(v);
         }
     }
 }
