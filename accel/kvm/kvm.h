@@ -118,6 +118,9 @@ static inline KvmVcpu *kvm_vcpu(Vcpu *vcpu)
 
 /* Opens /dev/kvm and checks version and capabilities; -1 and @error. */
 int kvm_open(GError **error);
+/* Whether the KVM behind @fd has the version and the capabilities that we need, asked by @call. */
+typedef int KvmIoctl(int fd, unsigned long request, unsigned long argument);
+bool kvm_host_is_able(int fd, KvmIoctl *call, GError **error);
 /* ioctl() which sets @error ("KVM_X: why") on failure. */
 bool kvm_call(int fd, unsigned long request, void *argument, const char *name, GError **error);
 

@@ -62,6 +62,24 @@ def test_wrong_device():
     contains(refused.stderr, "-enable-kvm", "/dev/null", "KVM API has version")
 
 
+def test_forbidden_device():
+    """A device that this user may not open: who may is said, and the next accelerator is taken."""
+    vmtest.skip_on_qemu("other words")
+    with vmtest.scratch_directory() as scratch:
+        device = vmtest.write_file(scratch, "kvm", "")
+        os.chmod(device, 0)
+        os.chmod(scratch, 0o755)
+        more = {"environment": {"TESSERA_KVM_DEVICE": device}}
+        if os.getuid() == 0:
+            more.update(user="nobody", group="nogroup", extra_groups=[])
+        refused = run_program("-check", "-accel", "kvm", **more)
+        equal(refused.status, 1, f"status; it printed {refused.text}")
+        contains(refused.stderr, device, "permission denied", "group (kvm)")
+        taken = run_program("-check", "-accel", "kvm", "-accel", "tcg", **more)
+        equal(taken.status, 0, "status")
+        contains(taken.stderr, "warning", "permission denied", "trying the next")
+
+
 def test_help():
     vmtest.skip_on_qemu("other words")
     text = run_program("-accel", "help", environment=NO_DEVICE).stdout
@@ -97,10 +115,12 @@ def test_firmware():
 
 
 def test_models():
-    """host and max start, and so does a model from before CPUID told address widths."""
+    """host and max start under both accelerators, and so does, under kvm, a model from before CPUID
+    told address widths."""
     need_kvm()
-    for model in ("host", "max", "486"):
-        with VM("-accel", "kvm", "-nographic", "-m", "64", "-cpu", model) as vm:
+    for accel, model in (("kvm", "host"), ("kvm", "max"), ("kvm", "486"), ("tcg", "host"),
+                         ("tcg", "max")):
+        with VM("-accel", accel, "-nographic", "-m", "64", "-cpu", model) as vm:
             vm.expect(BANNER)
 
 

@@ -39,6 +39,7 @@ SNIPPET(32, code_paging, "mov $0x8000, %eax; mov %eax, %cr3; mov $0x20, %eax; mo
                          "mov %cr0, %eax; or $0x80000000, %eax; mov %eax, %cr0");
 SNIPPET(64, code_iret, "pushq $0x10; pushq $0x9000; pushq $2; pushq $0x10; pushq $0x11000; iretq");
 SNIPPET(64, code_fxsave, "mov $0x20008, %eax; fxsave (%rax)");
+SNIPPET(64, code_cpuid, "mov $7, %eax; xor %ecx, %ecx; cpuid; cmp $1, %ebx; je 1f; ud2; 1:");
 SNIPPET(64, code_sysret, "mov $0x3002, %r11d; mov $0x11000, %ecx; sysretq");
 SNIPPET(64, code_edge, "movabs $0x1122334455667788, %rax; mov %rax, 0x21ffc");
 
@@ -133,6 +134,7 @@ static const struct {
     {"paging32", code_paging, code_paging_end, false, DONE, NULL, NULL},
     {"iret-checks", code_iret, code_iret_end, true, 13, NULL, NULL},
     {"fxsave-alignment", code_fxsave, code_fxsave_end, true, 13, NULL, NULL},
+    {"cpuid", code_cpuid, code_cpuid_end, true, DONE, NULL, NULL},
     {"user-iopl", code_sysret, code_sysret_end, true, 13, user_hlt, iopl_kept},
     {"page-crossing", code_edge, code_edge_end, true, 14, NULL, edge_untouched},
 };
@@ -203,8 +205,15 @@ static bool machine_new(Machine *m, int kvm)
     cpuid.head.nent = 256;
     if (m->vm < 0 || ioctl(m->vm, KVM_SET_USER_MEMORY_REGION, &region) < 0 ||
         (m->cpu = ioctl(m->vm, KVM_CREATE_VCPU, 0)) < 0 ||
-        ioctl(kvm, KVM_GET_SUPPORTED_CPUID, &cpuid) < 0 ||
-        ioctl(m->cpu, KVM_SET_CPUID2, &cpuid) < 0) {
+        ioctl(kvm, KVM_GET_SUPPORTED_CPUID, &cpuid) < 0) {
+        return false;
+    }
+    for (unsigned i = 0; i < cpuid.head.nent; i++) { /* no host is like this: FSGSBASE alone */
+        if (cpuid.entries[i].function == 7 && cpuid.entries[i].index == 0) {
+            cpuid.entries[i].ebx = 1;
+        }
+    }
+    if (ioctl(m->cpu, KVM_SET_CPUID2, &cpuid) < 0) {
         return false;
     }
     m->run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, m->cpu, 0);
