@@ -89,19 +89,19 @@ static void read_supported(X86CpuCaps *caps, int kvm_fd, const struct kvm_cpuid2
 }
 
 /*
- * Features with state that our CPU does not hold, and so could not take over from the kernel; then
- * those of a local APIC in the kernel, which this machine has not.
+ * Features with state that our CPU does not hold, and so could not take over from the kernel, or
+ * that our chips would have to know of; then those of a local APIC in the kernel.
  */
 static const X86Feature not_ours[] = {
     X86_FEATURE_VMX, X86_FEATURE_SVM, X86_FEATURE_MPX, X86_FEATURE_SHSTK, X86_FEATURE_IBT,
     X86_FEATURE_AMX_TILE, X86_FEATURE_AMX_BF16, X86_FEATURE_AMX_INT8, X86_FEATURE_AMX_FP16,
     X86_FEATURE_AMX_COMPLEX, X86_FEATURE_PDCM, X86_FEATURE_INTEL_PT,
+    X86_FEATURE_KVM_MSI_EXT_DEST_ID,
 };
 static const X86Feature of_kernel_apic[] = {
     X86_FEATURE_X2APIC, X86_FEATURE_TSC_DEADLINE, X86_FEATURE_KVM_ASYNCPF,
     X86_FEATURE_KVM_ASYNCPF_INT, X86_FEATURE_KVM_PV_EOI, X86_FEATURE_KVM_PV_UNHALT,
-    X86_FEATURE_KVM_PV_IPI, X86_FEATURE_KVM_PV_SCHED_YIELD, X86_FEATURE_KVM_MSI_EXT_DEST_ID,
-    X86_FEATURE_KVM_POLL_CONTROL,
+    X86_FEATURE_KVM_PV_IPI, X86_FEATURE_KVM_PV_SCHED_YIELD, X86_FEATURE_KVM_POLL_CONTROL,
 };
 /* Paravirtual features that any guest gains by. */
 static const X86Feature by_default[] = {
@@ -116,7 +116,8 @@ static void drop_features(X86CpuCaps *caps, const X86Feature *features, unsigned
     }
 }
 
-static void fill_caps(X86CpuCaps *caps, int kvm_fd, const struct kvm_cpuid2 *supported)
+static void fill_caps(X86CpuCaps *caps, int kvm_fd, KvmIrqchipPlace place,
+                      const struct kvm_cpuid2 *supported)
 {
     const struct kvm_cpuid_entry2 *widths = find_entry(supported, 0x80000008, 0);
 
@@ -127,7 +128,11 @@ static void fill_caps(X86CpuCaps *caps, int kvm_fd, const struct kvm_cpuid2 *sup
     read_supported(caps, kvm_fd, supported);
     x86_words_set(caps->supported, X86_FEATURE_HYPERVISOR, true);
     drop_features(caps, not_ours, G_N_ELEMENTS(not_ours));
-    drop_features(caps, of_kernel_apic, G_N_ELEMENTS(of_kernel_apic));
+    if (place == IRQCHIP_OFF) {
+        drop_features(caps, of_kernel_apic, G_N_ELEMENTS(of_kernel_apic));
+    } else if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0) {
+        x86_words_set(caps->supported, X86_FEATURE_TSC_DEADLINE, true); /* api.rst 4.47 */
+    }
     x86_features_drop_unmet(caps->supported);
     memcpy(caps->host, caps->supported, sizeof(caps->host));
     for (unsigned i = 0; i < G_N_ELEMENTS(by_default); i++) {
@@ -139,10 +144,11 @@ static void fill_caps(X86CpuCaps *caps, int kvm_fd, const struct kvm_cpuid2 *sup
 void kvm_cpu_caps(const struct Config *config, struct X86CpuCaps *caps)
 {
     int fd = kvm_open(NULL);
+    bool asked;
     g_autofree struct kvm_cpuid2 *supported = fd >= 0 ? kvm_supported_cpuid(fd, NULL) : NULL;
 
     if (supported) {
-        fill_caps(caps, fd, supported);
+        fill_caps(caps, fd, kvm_irqchip_place(config, fd, &asked), supported);
     } else {
         x86_cpu_caps_tcg(caps);
     }

@@ -19,35 +19,30 @@
 #define IDENTITY_MAP_ADDR 0xfeffc000u
 #define TSS_ADDR 0xfeffd000u
 
-/* Where the interrupt controllers are to be: -machine and, before it, the last -accel kvm. */
-static const char *irqchip_place(const Config *config)
+/* What was asked for and cannot be is an error; what was not is left to kvm_irqchip_place(). */
+static bool irqchip_possible(const Config *config, int kvm_fd, GError **error)
 {
-    GPtrArray *groups = config_groups(config, "accel");
-    const char *place = config_get(config, "machine", "kernel-irqchip");
+    bool asked;
+    KvmIrqchipPlace place = kvm_irqchip_place(config, kvm_fd, &asked);
+    const char *missing = asked ? kvm_irqchip_missing(kvm_fd, place) : NULL;
 
-    for (unsigned i = 0; i < groups->len; i++) {
-        const ConfigGroup *group = g_ptr_array_index(groups, i);
-        const char *own = group_get(group, "kernel-irqchip");
-        if (own && !g_strcmp0(group_get(group, "accel"), "kvm")) {
-            place = own;
-        }
+    if (missing) {
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOSYS,
+                    "kernel-irqchip=%s: its KVM lacks %s", place == IRQCHIP_ON ? "on" : "split",
+                    missing);
     }
-    return place ? place : "off";
+    return !missing;
 }
 
 static bool kvm_available(const struct Config *config, GError **error)
 {
-    const char *place = irqchip_place(config);
-    int fd, vm;
+    int fd = kvm_open(error), vm;
 
-    if (strcmp(place, "off")) {
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
-                    "kernel-irqchip=%s is not there yet, interrupt controllers are our own (off)",
-                    place);
+    if (fd < 0) {
         return false;
     }
-    fd = kvm_open(error);
-    if (fd < 0) {
+    if (!irqchip_possible(config, fd, error)) {
+        close(fd);
         return false;
     }
     vm = ioctl(fd, KVM_CREATE_VM, 0);
@@ -72,6 +67,7 @@ static void machine_free(void *instance)
     kvm_msrs_free(machine);
     g_mutex_clear(&machine->scratch_slot);
     kvm_gate_clear(&machine->gate);
+    kvm_irqchip_free(machine);
     g_ptr_array_unref(machine->vcpus);
     if (machine->vm_fd >= 0) {
         close(machine->vm_fd);
@@ -93,7 +89,7 @@ static void exit_on_emulation_failure(const KvmMachine *machine)
     ioctl(machine->vm_fd, KVM_ENABLE_CAP, &cap); /* older kernels lack it */
 }
 
-static bool machine_create_vm(KvmMachine *machine, GError **error)
+static bool machine_create_vm(KvmMachine *machine, KvmIrqchipPlace place, GError **error)
 {
     uint64_t identity = IDENTITY_MAP_ADDR;
     g_autofree struct kvm_cpuid2 *supported = kvm_supported_cpuid(machine->kvm_fd, error);
@@ -111,7 +107,8 @@ static bool machine_create_vm(KvmMachine *machine, GError **error)
     if (!kvm_call(machine->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity,
                   "KVM_SET_IDENTITY_MAP_ADDR", error) ||
         !kvm_call(machine->vm_fd, KVM_SET_TSS_ADDR, (void *)(uintptr_t)TSS_ADDR,
-                  "KVM_SET_TSS_ADDR", error)) {
+                  "KVM_SET_TSS_ADDR", error) ||
+        !kvm_irqchip_create(machine, place, error)) {
         return false;
     }
     exit_on_emulation_failure(machine);
@@ -129,14 +126,17 @@ static bool machine_create_vm(KvmMachine *machine, GError **error)
 static void *kvm_machine_new(const struct Config *config, MemorySpace *memory, GError **error)
 {
     KvmMachine *machine = g_new0(KvmMachine, 1);
+    bool asked;
 
     machine->memory = memory;
     machine->vcpus = g_ptr_array_new();
     kvm_gate_init(&machine->gate);
     g_mutex_init(&machine->scratch_slot);
+    machine->accel = (AccelMachine){.ops = &kvm_machine_ops, .instance = machine};
     machine->vm_fd = -1;
     machine->kvm_fd = kvm_open(error);
-    if (machine->kvm_fd < 0 || !machine_create_vm(machine, error)) {
+    if (machine->kvm_fd < 0 ||
+        !machine_create_vm(machine, kvm_irqchip_place(config, machine->kvm_fd, &asked), error)) {
         g_prefix_error(error, "kvm: ");
         machine_free(machine);
         return NULL;
@@ -247,6 +247,11 @@ static bool kvm_vcpu_init(void *instance, Vcpu *vcpu, GError **error)
     return true;
 }
 
+static const AccelMachine *kvm_machine_part(void *instance)
+{
+    return &((KvmMachine *)instance)->accel;
+}
+
 static const AccelOps kvm_accel = {
     .name = "kvm",
     .desc = "the host's CPU, by the kernel's KVM",
@@ -254,6 +259,7 @@ static const AccelOps kvm_accel = {
     .cpu_caps = kvm_cpu_caps,
     .machine_new = kvm_machine_new,
     .machine_free = machine_free,
+    .machine_part = kvm_machine_part,
     .vcpu_init = kvm_vcpu_init,
     .vcpu_free = kvm_vcpu_free,
     .vcpu_log_stats = kvm_log_stats,

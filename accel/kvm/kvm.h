@@ -41,12 +41,33 @@ typedef struct KvmGate {
     atomic_uint wanted; /* of those who interpret: not only because others do */
 } KvmGate;
 
+/* Where the interrupt controllers and the timer are. */
+typedef enum {
+    IRQCHIP_OFF,   /* our own chips */
+    IRQCHIP_SPLIT, /* local APICs in the kernel */
+    IRQCHIP_ON,    /* all in the kernel */
+} KvmIrqchipPlace;
+
+/* A message with the number of its array index: of an I/O APIC's pin, or of an irqfd. */
+typedef struct KvmMessage {
+    bool used;
+    AccelMsi msi;
+} KvmMessage;
+
 typedef struct KvmMachine {
     int kvm_fd, vm_fd;
-    GPtrArray *vcpus;     /* of KvmVcpu * */
+    AccelMachine accel;   /* what the board sees */
     KvmGate gate;
     unsigned flaws;       /* KVM_FLAW_* */
     MemorySpace *memory;
+    GPtrArray *vcpus;     /* of KvmVcpu * */
+    GArray *messages;     /* of KvmMessage */
+    void (*eoi)(void *opaque, uint8_t vector);
+    void *eoi_opaque;
+    bool has_clock;       /* stopped: kvmclock and the timer chip as they were */
+    uint64_t clock;
+    AccelPit pit;
+    bool a20_off;
     GArray *slots;        /* of KvmSlot */
     GArray *zones;        /* of RamSection: whose writes are gathered */
     unsigned ring_page;   /* of kvm_run's mapping: the ring of gathered writes; 0: none */
@@ -83,6 +104,7 @@ typedef struct KvmVcpu {
     KvmStateParts held_parts; /* what of it */
     uint64_t held_map;        /* map_generation when it was taken */
     bool give_all;            /* reset changed the state: the kernel gets it before it runs */
+    bool shut_down;           /* after a triple fault, until reset; with a kernel APIC */
     uint8_t cr8;              /* as last exchanged with the interrupt controller */
     uint64_t apic_base;
     uint8_t *xsave;           /* the last image: keeps components that the CPU state lacks */
@@ -109,6 +131,12 @@ typedef struct KvmMsr {
     atomic_bool refused;      /* by this KVM, as some vCPU found out */
 } KvmMsr;
 
+/* True if the kernel keeps the CPU's local APIC, and with it HLT and start-up. */
+static inline bool kvm_kernel_apic(const KvmVcpu *v)
+{
+    return v->machine->accel.chips & ACCEL_LAPIC;
+}
+
 static inline KvmVcpu *kvm_vcpu(Vcpu *vcpu)
 {
     return vcpu->accel;
@@ -131,6 +159,40 @@ void kvm_memory_init(KvmMachine *machine);
 void kvm_memory_free(KvmMachine *machine);
 /* Does the writes that the kernel has gathered; before anything else is done for the guest. */
 void kvm_flush_gathered(KvmVcpu *v);
+
+/* The A20 gate closes or opens: slots follow. */
+void kvm_set_a20(void *instance, bool on);
+
+/* --- irqchip.c: the chips in the kernel ------------------------------------------ */
+
+/* Where @config wants them; IRQCHIP_ON or, where this KVM cannot, off, if it does not say. */
+KvmIrqchipPlace kvm_irqchip_place(const struct Config *config, int kvm_fd, bool *asked);
+/* The capability that @place needs and this KVM lacks, or NULL. */
+const char *kvm_irqchip_missing(int kvm_fd, KvmIrqchipPlace place);
+/* Before the first vCPU. */
+bool kvm_irqchip_create(KvmMachine *machine, KvmIrqchipPlace place, GError **error);
+void kvm_irqchip_free(KvmMachine *machine);
+/* As AccelMachineOps says. */
+void kvm_set_gsi(void *instance, unsigned gsi, int level);
+bool kvm_send_msi(void *instance, uint64_t addr, uint32_t data);
+void kvm_set_pin_message(void *instance, unsigned pin, const AccelMsi *message);
+void kvm_set_eoi_handler(void *instance, void (*fn)(void *opaque, uint8_t vector), void *opaque);
+void kvm_get_lapic(Vcpu *vcpu, AccelLapic *state);
+void kvm_put_lapic(Vcpu *vcpu, const AccelLapic *state);
+bool kvm_lapic_msr(Vcpu *vcpu, uint32_t msr, uint64_t *value, bool write);
+void kvm_get_pic(void *instance, unsigned n, AccelPic *state);
+void kvm_put_pic(void *instance, unsigned n, const AccelPic *state);
+void kvm_get_ioapic(void *instance, AccelIoApic *state);
+void kvm_put_ioapic(void *instance, const AccelIoApic *state);
+void kvm_get_pit(void *instance, AccelPit *state);
+void kvm_put_pit(void *instance, const AccelPit *state);
+int kvm_irqfd_add(void *instance, int fd, const AccelMsi *message, GError **error);
+void kvm_irqfd_change(void *instance, int number, const AccelMsi *message);
+void kvm_irqfd_remove(void *instance, int number, int fd);
+
+/* --- machine.c ------------------------------------------------------------------- */
+
+extern const AccelMachineOps kvm_machine_ops;
 
 /* --- cpuid.c --------------------------------------------------------------------- */
 

@@ -16,6 +16,10 @@
     ((GUEST_PAGE_SIZE - sizeof(struct kvm_coalesced_mmio_ring)) /                                  \
      sizeof(struct kvm_coalesced_mmio))
 
+/* What a gate of the AT's time is about: its 24 address lines. */
+#define A20_BIT (1u << 20)
+#define A20_LIMIT (16u << 20)
+
 typedef struct KvmSlot {
     RamSection section; /* size 0: the number is free */
 } KvmSlot;
@@ -77,10 +81,54 @@ static unsigned slot_free_number(GArray *slots)
     return slots->len - 1;
 }
 
+/* The part of @section in [first, first + size), moved on by @shift. */
+static void add_part(GArray *to, const RamSection *section, uint64_t first, uint64_t size,
+                     uint64_t shift)
+{
+    uint64_t start = MAX(section->addr, first);
+    uint64_t end = MIN(section->addr + section->size, first + size);
+    RamSection part = *section;
+
+    if (start < end) {
+        part.addr = start + shift;
+        part.size = end - start;
+        part.offset = section->offset + (start - section->addr);
+        g_array_append_val(to, part);
+    }
+}
+
+/*
+ * With address line 20 held low an odd megabyte shows the even one below it. KVM masks no address,
+ * so the slots say it, up to where machines of that time had memory; fewer slots to change make
+ * programs bearable that use the gate for every copy.
+ */
+static GArray *sections_without_a20(GArray *sections)
+{
+    GArray *result = g_array_new(FALSE, FALSE, sizeof(RamSection));
+
+    for (unsigned i = 0; i < sections->len; i++) {
+        const RamSection *section = &g_array_index(sections, RamSection, i);
+        for (uint64_t even = 0; even < A20_LIMIT; even += 2 * A20_BIT) {
+            add_part(result, section, even, A20_BIT, 0);
+            add_part(result, section, even, A20_BIT, A20_BIT);
+        }
+        add_part(result, section, A20_LIMIT, UINT64_MAX - A20_LIMIT, 0);
+    }
+    g_array_unref(sections);
+    return result;
+}
+
+static GArray *wanted_sections(const KvmMachine *machine)
+{
+    GArray *sections = memory_ram_sections(machine->memory);
+
+    return machine->a20_off ? sections_without_a20(sections) : sections;
+}
+
 static void slots_follow(void *opaque)
 {
     KvmMachine *machine = opaque;
-    g_autoptr(GArray) sections = memory_ram_sections(machine->memory);
+    g_autoptr(GArray) sections = wanted_sections(machine);
 
     for (unsigned i = 0; i < machine->slots->len; i++) {
         KvmSlot *slot = &g_array_index(machine->slots, KvmSlot, i);
@@ -97,6 +145,16 @@ static void slots_follow(void *opaque)
                 g_array_index(machine->slots, KvmSlot, number).section = *section;
             }
         }
+    }
+}
+
+void kvm_set_a20(void *instance, bool on)
+{
+    KvmMachine *machine = instance;
+
+    if (machine->a20_off == on) {
+        machine->a20_off = !on;
+        slots_follow(machine);
     }
 }
 

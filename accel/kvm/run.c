@@ -85,13 +85,26 @@ static void exit_mmio(KvmVcpu *v)
 {
     struct kvm_run *run = v->run;
     MemorySpace *memory = v->cpu->vcpu.memory;
+    uint64_t addr = run->mmio.phys_addr & v->cpu->vcpu.a20_mask;
 
     if (run->mmio.is_write) {
-        memory_write(memory, run->mmio.phys_addr, run->mmio.data, run->mmio.len);
+        memory_write(memory, addr, run->mmio.data, run->mmio.len);
     } else {
-        memory_read(memory, run->mmio.phys_addr, run->mmio.data, run->mmio.len);
+        memory_read(memory, addr, run->mmio.data, run->mmio.len);
     }
     v->io_unfinished = true;
+}
+
+/* A level-triggered interrupt of our I/O APIC has ended in the kernel's local APIC. */
+static void exit_ioapic_eoi(KvmVcpu *v)
+{
+    const KvmMachine *machine = v->machine;
+
+    machine_lock();
+    if (machine->eoi) {
+        machine->eoi(machine->eoi_opaque, v->run->eoi.vector);
+    }
+    machine_unlock();
 }
 
 /*
@@ -106,7 +119,7 @@ static void exit_shutdown(KvmVcpu *v)
     }
     log_write(LOG_CPU_RESET, "CPU %u: triple fault", v->cpu->vcpu.index);
     v->run->if_flag = 0;
-    v->cpu->vcpu.halted = true;
+    v->cpu->vcpu.halted = v->shut_down = true;
     vcpu_request_reset(&v->cpu->vcpu);
 }
 
@@ -114,7 +127,7 @@ static void exit_system_event(KvmVcpu *v)
 {
     log_write(LOG_CPU_RESET, "CPU %u: KVM system event %u", v->cpu->vcpu.index,
               v->run->system_event.type);
-    v->cpu->vcpu.halted = true;
+    v->cpu->vcpu.halted = v->shut_down = true;
     vcpu_request_reset(&v->cpu->vcpu);
 }
 
@@ -132,6 +145,9 @@ static void handle_exit(KvmVcpu *v)
         break;
     case KVM_EXIT_HLT:
         v->cpu->vcpu.halted = true;
+        break;
+    case KVM_EXIT_IOAPIC_EOI:
+        exit_ioapic_eoi(v);
         break;
     case KVM_EXIT_IRQ_WINDOW_OPEN:
     case KVM_EXIT_SET_TPR:
@@ -234,6 +250,9 @@ static bool kvm_has_work(Vcpu *vcpu)
 {
     uint32_t wake = VCPU_INIT | VCPU_SIPI;
 
+    if (kvm_kernel_apic(kvm_vcpu(vcpu))) {
+        return !kvm_vcpu(vcpu)->shut_down; /* it sleeps in the kernel */
+    }
     if (!vcpu->wait_for_sipi) {
         wake |= VCPU_NMI | VCPU_SMI | (kvm_vcpu(vcpu)->run->if_flag ? VCPU_INTR : 0);
     }
@@ -330,7 +349,7 @@ static bool handle_pending(KvmVcpu *v)
         accept_init(v);
     }
     if (vcpu->halted) {
-        if (vcpu->wait_for_sipi || !kvm_has_work(vcpu)) {
+        if ((vcpu->wait_for_sipi && !kvm_kernel_apic(v)) || !kvm_has_work(vcpu)) {
             return false;
         }
         vcpu->halted = false;
@@ -403,6 +422,7 @@ static void kvm_reset(Vcpu *vcpu)
     v->run->if_flag = 0;
     v->run->ready_for_interrupt_injection = 0;
     v->held = false;
+    v->shut_down = false;
     v->give_all = true;
 }
 

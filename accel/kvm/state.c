@@ -358,6 +358,30 @@ static void give_debugregs(KvmVcpu *v)
     STATE_CALL(v, KVM_SET_DEBUGREGS, &debug);
 }
 
+/* --- HLT and waiting for start-up: the kernel's with its local APIC --------------------- */
+
+static void take_mp_state(KvmVcpu *v)
+{
+    Vcpu *vcpu = &v->cpu->vcpu;
+    struct kvm_mp_state mp;
+
+    if (STATE_CALL(v, KVM_GET_MP_STATE, &mp)) {
+        vcpu->wait_for_sipi = mp.mp_state == KVM_MP_STATE_UNINITIALIZED ||
+                              mp.mp_state == KVM_MP_STATE_INIT_RECEIVED;
+        vcpu->halted = vcpu->wait_for_sipi || mp.mp_state == KVM_MP_STATE_HALTED;
+    }
+}
+
+static void give_mp_state(KvmVcpu *v)
+{
+    const Vcpu *vcpu = &v->cpu->vcpu;
+    struct kvm_mp_state mp = {.mp_state = vcpu->wait_for_sipi ? KVM_MP_STATE_UNINITIALIZED
+                                          : vcpu->halted      ? KVM_MP_STATE_HALTED
+                                                              : KVM_MP_STATE_RUNNABLE};
+
+    STATE_CALL(v, KVM_SET_MP_STATE, &mp);
+}
+
 /* --- all of it ---------------------------------------------------------------------------- */
 
 void kvm_take_state(KvmVcpu *v, KvmStateParts parts)
@@ -372,6 +396,9 @@ void kvm_take_state(KvmVcpu *v, KvmStateParts parts)
         take_xcr0(v);
         take_debugregs(v);
         kvm_take_msrs(v);
+    }
+    if ((parts & KVM_STATE_REST) && kvm_kernel_apic(v)) {
+        take_mp_state(v);
     }
     cpu_update_mode(v->cpu);
     cpu_debug_update(v->cpu);
@@ -392,6 +419,9 @@ void kvm_give_state(KvmVcpu *v, KvmStateParts parts)
     }
     if (parts & KVM_STATE_CORE) {
         give_events(v);
+    }
+    if ((parts & KVM_STATE_REST) && kvm_kernel_apic(v)) {
+        give_mp_state(v);
     }
 }
 

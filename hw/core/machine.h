@@ -14,6 +14,7 @@
 
 typedef struct ChardevSet ChardevSet;
 typedef struct Vcpu Vcpu;
+typedef struct AccelMachine AccelMachine;
 
 typedef enum {
     POWER_RUNNING,
@@ -61,6 +62,7 @@ struct Machine {
     Bus *system_bus;
     GPtrArray *buses;           /* of Bus * */
     GPtrArray *devices;         /* of Device *, in realize order; reset in the same order */
+    const AccelMachine *accel;  /* what the accelerator does for devices; NULL: nothing */
     GPtrArray *vcpus;           /* of Vcpu *; filled before devices are realized */
     PowerState power;
     bool no_reboot, no_shutdown;

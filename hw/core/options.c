@@ -9,7 +9,7 @@
 static const char *const irqchip_places[] = {"on", "off", "split", NULL};
 #define IRQCHIP_KEY                                                                                \
     {.name = "kernel-irqchip", .type = OPT_ENUM, .choices = irqchip_places, .synonym =             \
-     "kernel_irqchip", .help = "interrupt controllers in the kernel (kvm)", .def = "off"}
+     "kernel_irqchip", .help = "interrupt controllers in the kernel (kvm)", .def = "on"}
 
 static const OptKey machine_keys[] = {
     {.name = "type", .type = OPT_STRING, .help = "machine type, or the path of a machine file",
