@@ -58,6 +58,24 @@ static uint32_t entry_register(const struct kvm_cpuid_entry2 *entry, unsigned re
     return regs[reg];
 }
 
+/*
+ * Hyper-V leaves, by the call of the system or, on older kernels, of none: there one would need a
+ * vCPU before there is a model for it. NULL where there are none.
+ */
+static struct kvm_cpuid2 *hyperv_cpuid(int kvm_fd)
+{
+    struct kvm_cpuid2 *cpuid;
+
+    if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SYS_HYPERV_CPUID) <= 0) {
+        return NULL;
+    }
+    cpuid = cpuid_buffer(CPUID_ENTRIES_MAX);
+    if (ioctl(kvm_fd, KVM_GET_SUPPORTED_HV_CPUID, cpuid) < 0) {
+        g_clear_pointer(&cpuid, g_free);
+    }
+    return cpuid;
+}
+
 /* --- what KVM offers ------------------------------------------------------------------ */
 
 /* A feature MSR's value as KVM offers it; 0 where it knows none. */
@@ -77,13 +95,18 @@ static uint64_t feature_msr(int kvm_fd, uint32_t index)
 
 static void read_supported(X86CpuCaps *caps, int kvm_fd, const struct kvm_cpuid2 *supported)
 {
+    g_autofree struct kvm_cpuid2 *hyperv = hyperv_cpuid(kvm_fd);
+
+    caps->no_hyperv = hyperv ? NULL : "the kernel does not know KVM_GET_SUPPORTED_HV_CPUID";
     for (unsigned i = 0; i < FEATURE_WORD_COUNT; i++) {
         const X86FeatureWordInfo *word = &x86_feature_words[i];
         if (word->is_msr) {
             caps->supported[i] = feature_msr(kvm_fd, word->leaf) >> (32 * word->reg);
             continue;
         }
-        const struct kvm_cpuid_entry2 *entry = find_entry(supported, word->leaf, word->subleaf);
+        const struct kvm_cpuid2 *from = x86_feature_word_is_hyperv(i) ? hyperv : supported;
+        const struct kvm_cpuid_entry2 *entry =
+            from ? find_entry(from, word->leaf, word->subleaf) : NULL;
         caps->supported[i] = entry ? entry_register(entry, word->reg) : 0;
     }
 }

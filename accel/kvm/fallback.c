@@ -310,6 +310,7 @@ static const char *const exit_names[KVM_EXIT_KINDS] = {
 void kvm_log_stats(Vcpu *vcpu)
 {
     const KvmVcpu *v = kvm_vcpu(vcpu);
+    g_autofree char *name = g_strdup_printf("cpu %u", vcpu->index);
     uint64_t total = v->interrupted;
 
     for (unsigned i = 0; i < KVM_EXIT_KINDS; i++) {
@@ -337,5 +338,9 @@ void kvm_log_stats(Vcpu *vcpu)
             log_write(LOG_STATS, "kvm: cpu %u: taken over at %s %u", vcpu->index,
                       ZydisMnemonicGetString(i), v->fallbacks_by_mnemonic[i]);
         }
+    }
+    kvm_log_kernel_stats(v->fd, name);
+    if (!vcpu->index) {
+        kvm_log_kernel_stats(v->machine->vm_fd, "machine");
     }
 }

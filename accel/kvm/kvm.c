@@ -10,7 +10,9 @@
 #include <Zydis/Zydis.h>
 
 #include "qemu-config/config.h"
+#include "target-i386/cpu-model.h"
 #include "target-i386/feature-table.h"
+#include "util/log.h"
 
 /*
  * Where Intel hosts without unrestricted guests keep the pages for real mode (api.rst,
@@ -89,6 +91,24 @@ static void exit_on_emulation_failure(const KvmMachine *machine)
     ioctl(machine->vm_fd, KVM_ENABLE_CAP, &cap); /* older kernels lack it */
 }
 
+/* -accel kvm,halt-poll-ns=N: how long a CPU that halts is waited for before its thread sleeps. */
+static void set_halt_poll(const KvmMachine *machine, const Config *config)
+{
+    GPtrArray *groups = config_groups(config, "accel");
+
+    for (unsigned i = 0; i < groups->len; i++) {
+        const ConfigGroup *group = g_ptr_array_index(groups, i);
+        const char *own = group_get(group, "halt-poll-ns");
+        if (own && !g_strcmp0(group_get(group, "accel"), "kvm")) {
+            struct kvm_enable_cap cap = {.cap = KVM_CAP_HALT_POLL,
+                                         .args = {g_ascii_strtoull(own, NULL, 0)}};
+            if (ioctl(machine->vm_fd, KVM_ENABLE_CAP, &cap) < 0) {
+                log_write(LOG_ACCEL, "kvm: halt-poll-ns: %s", g_strerror(errno));
+            }
+        }
+    }
+}
+
 static bool machine_create_vm(KvmMachine *machine, KvmIrqchipPlace place, GError **error)
 {
     uint64_t identity = IDENTITY_MAP_ADDR;
@@ -141,6 +161,7 @@ static void *kvm_machine_new(const struct Config *config, MemorySpace *memory, G
         machine_free(machine);
         return NULL;
     }
+    set_halt_poll(machine, config);
     kvm_kick_init();
     return machine;
 }
@@ -219,11 +240,32 @@ static void allow_every_instruction(X86CPU *cpu)
     }
 }
 
+/*
+ * The rate of the guest's time stamp counter: the model's if it says one, else the host's. Without
+ * scaling in hardware the kernel takes a higher one than the host's alone (api.rst 4.55).
+ */
+static bool set_tsc_rate(KvmVcpu *v, GError **error)
+{
+    Vcpu *vcpu = &v->cpu->vcpu;
+    uint64_t wanted = v->cpu->model ? v->cpu->model->tsc_hz / 1000 : 0;
+    int khz = ioctl(v->fd, KVM_GET_TSC_KHZ, 0);
+
+    if (wanted && wanted != (uint64_t)khz && ioctl(v->fd, KVM_SET_TSC_KHZ, wanted) < 0) {
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+                    "tsc-frequency: the kernel refuses %" G_GUINT64_FORMAT " kHz, the host has %d "
+                    "kHz", wanted, khz);
+        return false;
+    }
+    if (!wanted && khz > 0) {
+        vcpu->tsc_hz = (uint64_t)khz * 1000;
+    }
+    return true;
+}
+
 static bool kvm_vcpu_init(void *instance, Vcpu *vcpu, GError **error)
 {
     KvmMachine *machine = instance;
     KvmVcpu *v = g_new0(KvmVcpu, 1);
-    int khz;
 
     v->machine = machine;
     v->cpu = x86_cpu(vcpu);
@@ -234,16 +276,12 @@ static bool kvm_vcpu_init(void *instance, Vcpu *vcpu, GError **error)
     v->fallbacks_by_mnemonic = g_new0(uint32_t, ZYDIS_MNEMONIC_MAX_VALUE + 1);
     vcpu->accel = v;
     vcpu->ops = &kvm_vcpu_ops;
-    if (!vcpu_create(v, error)) {
+    if (!vcpu_create(v, error) || !set_tsc_rate(v, error)) {
         g_prefix_error(error, "kvm: ");
         return false;
     }
     g_ptr_array_add(machine->vcpus, v);
     allow_every_instruction(v->cpu);
-    khz = ioctl(v->fd, KVM_GET_TSC_KHZ, 0);
-    if (khz > 0) {
-        vcpu->tsc_hz = (uint64_t)khz * 1000;
-    }
     return true;
 }
 

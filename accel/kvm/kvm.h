@@ -54,6 +54,11 @@ typedef struct KvmMessage {
     AccelMsi msi;
 } KvmMessage;
 
+/* A memory slot; its number is its place in KvmMachine.slots. */
+typedef struct KvmSlot {
+    RamSection section; /* size 0: the number is free */
+} KvmSlot;
+
 typedef struct KvmMachine {
     int kvm_fd, vm_fd;
     AccelMachine accel;   /* what the board sees */
@@ -68,6 +73,7 @@ typedef struct KvmMachine {
     uint64_t clock;
     AccelPit pit;
     bool a20_off;
+    bool dirty_log, manual_protect;
     GArray *slots;        /* of KvmSlot */
     GArray *zones;        /* of RamSection: whose writes are gathered */
     unsigned ring_page;   /* of kvm_run's mapping: the ring of gathered writes; 0: none */
@@ -160,8 +166,22 @@ void kvm_memory_free(KvmMachine *machine);
 /* Does the writes that the kernel has gathered; before anything else is done for the guest. */
 void kvm_flush_gathered(KvmVcpu *v);
 
+/* Tells the kernel again what a slot is, because its flags are others now. */
+void kvm_slot_renew(const KvmMachine *machine, unsigned number);
 /* The A20 gate closes or opens: slots follow. */
 void kvm_set_a20(void *instance, bool on);
+
+/* --- stats.c ----------------------------------------------------------------------- */
+
+/* What the kernel counted for the VM or vCPU whose descriptor is @fd, to the log; zeros are not. */
+void kvm_log_kernel_stats(int fd_of_owner, const char *whose);
+
+/* --- dirty.c ----------------------------------------------------------------------- */
+
+void kvm_dirty_init(KvmMachine *machine);
+void kvm_dirty_free(KvmMachine *machine);
+/* The kernel's log of a slot into the marks of its pages. */
+void kvm_dirty_sync_slot(KvmMachine *machine, unsigned number);
 
 /* --- irqchip.c: the chips in the kernel ------------------------------------------ */
 

@@ -20,10 +20,6 @@
 #define A20_BIT (1u << 20)
 #define A20_LIMIT (16u << 20)
 
-typedef struct KvmSlot {
-    RamSection section; /* size 0: the number is free */
-} KvmSlot;
-
 static bool same_section(const RamSection *a, const RamSection *b)
 {
     return a->addr == b->addr && a->size == b->size && a->block == b->block &&
@@ -58,7 +54,10 @@ static bool slot_set(const KvmMachine *machine, unsigned number, const RamSectio
         .guest_phys_addr = section->addr,
         .memory_size = section->size,
         .userspace_addr = section->size ? (uintptr_t)section->block->host + section->offset : 0,
-        .flags = section->size && !section->writable ? KVM_MEM_READONLY : 0,
+        .flags = !section->size       ? 0
+                 : !section->writable ? KVM_MEM_READONLY
+                 : machine->dirty_log ? KVM_MEM_LOG_DIRTY_PAGES
+                                      : 0,
     };
 
     if (ioctl(machine->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0) {
@@ -68,6 +67,11 @@ static bool slot_set(const KvmMachine *machine, unsigned number, const RamSectio
         return false;
     }
     return true;
+}
+
+void kvm_slot_renew(const KvmMachine *machine, unsigned number)
+{
+    slot_set(machine, number, &g_array_index(machine->slots, KvmSlot, number).section);
 }
 
 static unsigned slot_free_number(GArray *slots)
@@ -133,6 +137,9 @@ static void slots_follow(void *opaque)
     for (unsigned i = 0; i < machine->slots->len; i++) {
         KvmSlot *slot = &g_array_index(machine->slots, KvmSlot, i);
         if (slot->section.size && !sections_have(sections, &slot->section)) {
+            if (machine->dirty_log && slot->section.writable) {
+                kvm_dirty_sync_slot(machine, i); /* its log goes with it */
+            }
             slot->section.size = 0;
             slot_set(machine, i, &slot->section);
         }
@@ -213,6 +220,7 @@ void kvm_memory_init(KvmMachine *machine)
     machine->slots = g_array_new(FALSE, TRUE, sizeof(KvmSlot));
     slots_follow(machine);
     memory_add_listener(machine->memory, slots_follow, machine);
+    kvm_dirty_init(machine);
     if (machine->ring_page) {
         machine->zones = g_array_new(FALSE, TRUE, sizeof(RamSection));
         zones_follow(machine);
@@ -222,6 +230,7 @@ void kvm_memory_init(KvmMachine *machine)
 
 void kvm_memory_free(KvmMachine *machine)
 {
+    kvm_dirty_free(machine);
     memory_remove_listener(machine->memory, slots_follow, machine);
     g_array_unref(machine->slots);
     if (machine->zones) {

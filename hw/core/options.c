@@ -72,6 +72,8 @@ static const OptKey accel_keys[] = {
      .help = "translate hot code; off: interpret everything (tcg)"},
     {.name = "lockstep", .type = OPT_BOOL, .def = "off",
      .help = "run each block translated and interpreted, and compare (tcg; slow)"},
+    {.name = "halt-poll-ns", .type = OPT_UINT, .max = 1000000000,
+     .help = "ns that a halted CPU is waited for before its thread sleeps (kvm)"},
     {0},
 };
 static const OptSchema accel_option = {
