@@ -110,6 +110,12 @@ typedef struct AccelMachineOps {
     void (*put_pit)(void *instance, const AccelPit *state);
     /* The A20 gate, besides Vcpu.a20_mask. */
     void (*set_a20)(void *instance, bool on);
+    /*
+     * From now on (or no longer) byte writes to these ports may come late, but before any other
+     * access that leaves the guest. flush_writes: those that are still to come, now.
+     */
+    void (*gather_ports)(void *instance, uint16_t port, unsigned count, bool on);
+    void (*flush_writes)(void *instance);
     /* The guest's time stands still, and goes on. vCPUs parked. */
     void (*stopped)(void *instance);
     void (*resumed)(void *instance);

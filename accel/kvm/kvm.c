@@ -134,6 +134,8 @@ static bool machine_create_vm(KvmMachine *machine, KvmIrqchipPlace place, GError
     exit_on_emulation_failure(machine);
     machine->ring_page = MAX(0, ioctl(machine->kvm_fd, KVM_CHECK_EXTENSION,
                                       KVM_CAP_COALESCED_MMIO));
+    machine->has_coalesced_pio = ioctl(machine->kvm_fd, KVM_CHECK_EXTENSION,
+                                       KVM_CAP_COALESCED_PIO) > 0;
     machine->run_size = ioctl(machine->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
     machine->has_sregs2 = ioctl(machine->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SREGS2) > 0;
     kvm_try_out(machine, supported);

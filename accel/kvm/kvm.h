@@ -77,6 +77,7 @@ typedef struct KvmMachine {
     GArray *slots;        /* of KvmSlot */
     GArray *zones;        /* of RamSection: whose writes are gathered */
     unsigned ring_page;   /* of kvm_run's mapping: the ring of gathered writes; 0: none */
+    bool has_coalesced_pio;
     size_t run_size;      /* bytes of a vCPU's kvm_run mapping */
     bool has_sregs2;
     GMutex scratch_slot;  /* over the slot of kvm_forget_translations() */
@@ -165,6 +166,7 @@ void kvm_memory_init(KvmMachine *machine);
 void kvm_memory_free(KvmMachine *machine);
 /* Does the writes that the kernel has gathered; before anything else is done for the guest. */
 void kvm_flush_gathered(KvmVcpu *v);
+void kvm_gather_ports(void *instance, uint16_t port, unsigned count, bool on);
 
 /* Tells the kernel again what a slot is, because its flags are others now. */
 void kvm_slot_renew(const KvmMachine *machine, unsigned number);

@@ -28,6 +28,18 @@ static bool kvm_ioeventfd(void *instance, const AccelIoEvent *event, bool on, GE
     return kvm_call(machine->vm_fd, KVM_IOEVENTFD, &argument, "KVM_IOEVENTFD", error);
 }
 
+/* --- writes that are gathered ------------------------------------------------------------ */
+
+/* The vCPUs share one ring. */
+static void kvm_flush_writes(void *instance)
+{
+    const KvmMachine *machine = instance;
+
+    if (machine->vcpus->len) {
+        kvm_flush_gathered(g_ptr_array_index(machine->vcpus, 0));
+    }
+}
+
 /* --- time ------------------------------------------------------------------------------- */
 
 /*
@@ -39,6 +51,7 @@ static void kvm_stopped(void *instance)
     KvmMachine *machine = instance;
     struct kvm_clock_data clock = {0};
 
+    kvm_flush_writes(machine);
     machine->has_clock = ioctl(machine->vm_fd, KVM_GET_CLOCK, &clock) >= 0;
     machine->clock = clock.clock;
     if (accel_has(&machine->accel, ACCEL_PIT)) {
@@ -82,6 +95,8 @@ const AccelMachineOps kvm_machine_ops = {
     .get_pit = kvm_get_pit,
     .put_pit = kvm_put_pit,
     .set_a20 = kvm_set_a20,
+    .gather_ports = kvm_gather_ports,
+    .flush_writes = kvm_flush_writes,
     .stopped = kvm_stopped,
     .resumed = kvm_resumed,
     .ioeventfd = kvm_ioeventfd,

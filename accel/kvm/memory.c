@@ -5,6 +5,7 @@
  * memory_read() and memory_write(), so vCPUs need not stop for a change.
  */
 #include <errno.h>
+#include <string.h>
 #include <sys/ioctl.h>
 
 #include "accel/kvm/kvm.h"
@@ -176,6 +177,17 @@ static void zone_set(const KvmMachine *machine, const RamSection *zone, bool on)
           &argument);
 }
 
+void kvm_gather_ports(void *instance, uint16_t port, unsigned count, bool on)
+{
+    const KvmMachine *machine = instance;
+    struct kvm_coalesced_mmio_zone argument = {.addr = port, .size = count, .pio = 1};
+
+    if (machine->ring_page && machine->has_coalesced_pio) {
+        ioctl(machine->vm_fd, on ? KVM_REGISTER_COALESCED_MMIO : KVM_UNREGISTER_COALESCED_MMIO,
+              &argument);
+    }
+}
+
 static void zones_follow(void *opaque)
 {
     KvmMachine *machine = opaque;
@@ -197,6 +209,18 @@ static void zones_follow(void *opaque)
     machine->zones = zones;
 }
 
+static void do_gathered(const KvmVcpu *v, const struct kvm_coalesced_mmio *entry)
+{
+    uint32_t value = 0;
+
+    if (entry->pio) {
+        memcpy(&value, entry->data, MIN(entry->len, sizeof(value)));
+        port_write(v->cpu->vcpu.ports, entry->phys_addr, value, entry->len);
+    } else {
+        memory_write(v->machine->memory, entry->phys_addr, entry->data, entry->len);
+    }
+}
+
 void kvm_flush_gathered(KvmVcpu *v)
 {
     struct kvm_coalesced_mmio_ring *ring = v->ring;
@@ -204,13 +228,12 @@ void kvm_flush_gathered(KvmVcpu *v)
     if (!ring || ring->first == __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE)) {
         return;
     }
-    machine_lock();
+    bool taken = machine_lock_enter();
     while (ring->first != __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE)) {
-        const struct kvm_coalesced_mmio *entry = &ring->coalesced_mmio[ring->first];
-        memory_write(v->machine->memory, entry->phys_addr, entry->data, entry->len);
+        do_gathered(v, &ring->coalesced_mmio[ring->first]);
         __atomic_store_n(&ring->first, (ring->first + 1) % KVM_RING_ENTRIES, __ATOMIC_RELEASE);
     }
-    machine_unlock();
+    machine_lock_leave(taken);
 }
 
 /* --- life ----------------------------------------------------------------------------- */

@@ -89,6 +89,12 @@ void machine_free(Machine *machine);
  */
 void machine_start(Machine *machine, bool paused);
 
+/*
+ * Writes to these ports have no effect that anything but another access to the same chip could see,
+ * so they may be put off until there is one. A hint; undone when the device goes.
+ */
+void machine_gather_ports(Machine *machine, uint16_t port, unsigned count, bool on);
+
 /* --- Interrupt lines ----------------------------------------------------- */
 
 /*

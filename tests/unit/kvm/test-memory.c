@@ -3,7 +3,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "accel/accel.h"
 #include "tests/unit/kvm/rig.h"
+#include "util/lock.h"
 
 /* Three pages, one of them twice, and one that is only read; then, another time, one page. */
 GUEST_CODE(code_write,
@@ -114,6 +116,44 @@ static void test_ioeventfd(void)
     close(memory);
 }
 
+/* Index and data, as of a palette; then a port of another chip, and the rest is left. */
+GUEST_CODE(code_gather,
+           "mov $0xd0, %dx\n mov $5, %al\n out %al, %dx\n inc %dx\n mov $6, %al\n"
+           "out %al, %dx\n out %al, $0xe0\n"
+           "mov $7, %al\n out %al, %dx\n out %al, $0xe8\n mov $8, %al\n out %al, %dx\n"
+           "1: hlt\n jmp 1b\n");
+
+static void note_write(void *opaque, uint64_t offset, uint64_t value, unsigned size)
+{
+    Rig *rig = opaque;
+
+    rig->said[rig->said_count++] = offset << 8 | value;
+}
+
+static void test_gathered_ports(void)
+{
+    static const MemoryOps noting = { no_read, note_write, 1, 4 };
+    g_autoptr(Rig) rig = rig_new("kvm", "qemu64", code_gather, code_gather_end);
+    Vcpu *vcpu = rig_vcpu(rig);
+
+    g_assert_nonnull(port_map(rig->machine->ports, 0xd0, 2, &noting, rig, "noting", NULL));
+    machine_gather_ports(rig->machine, 0xd0, 2, true);
+    rig_run(rig);
+    const uint32_t in_order[] = { 0x005, 0x106, 6, 0x107 };
+    g_assert_cmpmem(rig->said, 4 * rig->said_count, in_order, sizeof(in_order));
+    /* Halts without an exit: stopping brings the last write out. */
+    machine_resume(rig->machine);
+    machine_unlock();
+    g_usleep(50000);
+    machine_lock();
+    g_assert_cmpuint(rig->said_count, ==, 4);
+    rig->accel->ops->flush_writes(rig->accel->instance);
+    g_assert_cmpuint(rig->said_count, ==, 5);
+    g_assert_cmphex(rig->said[4], ==, 0x108);
+    machine_pause(rig->machine);
+    g_assert_true(vcpu->parked);
+}
+
 static void test_a20(void)
 {
     g_autoptr(Rig) rig = rig_new("kvm", "qemu64", code_a20, code_a20_end);
@@ -137,6 +177,7 @@ int main(int argc, char **argv)
     g_test_add_func("/kvm/memory/dirty", test_dirty);
     g_test_add_func("/kvm/memory/dirty-slot-removed", test_dirty_slot_removed);
     g_test_add_func("/kvm/memory/ioeventfd", test_ioeventfd);
+    g_test_add_func("/kvm/memory/gathered-ports", test_gathered_ports);
     g_test_add_func("/kvm/memory/a20", test_a20);
     return rig_main(argc, argv);
 }
