@@ -128,9 +128,11 @@ def test_models():
 def test_two_processors():
     """The second CPU is created, sleeps for its start-up message, and the firmware finds it."""
     need_kvm()
-    with VM("-accel", "kvm", "-nographic", "-m", "64", "-smp", "2") as vm:
-        vm.expect(BANNER)
-        vm.expect("(?i)boot")
+    for place in PLACES:
+        with VM("-accel", f"kvm,kernel-irqchip={place}", "-nographic", "-m", "64",
+                "-smp", "2") as vm:
+            vm.expect(BANNER)
+            vm.expect("(?i)boot")
 
 
 def run_to_end(command, early):
