@@ -171,7 +171,8 @@ void kvm_cpu_caps(const struct Config *config, struct X86CpuCaps *caps)
     g_autofree struct kvm_cpuid2 *supported = fd >= 0 ? kvm_supported_cpuid(fd, NULL) : NULL;
 
     if (supported) {
-        fill_caps(caps, fd, kvm_irqchip_place(config, fd, &asked), supported);
+        fill_caps(caps, fd,
+                  kvm_irqchip_place(config, fd, kvm_try_out(fd, supported), &asked), supported);
     } else {
         x86_cpu_caps_tcg(caps);
     }

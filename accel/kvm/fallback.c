@@ -125,10 +125,10 @@ static void forget_caches(X86CPU *cpu)
     code_flush(cpu);
 }
 
-/* With interrupt controllers in the kernel, interrupts come to the CPU there alone. */
+/* With a local APIC in the kernel, interrupts come to the CPU there alone. */
 static bool may_go_on(const KvmVcpu *v)
 {
-    return v->cpu->vcpu.intr_ops;
+    return !kvm_kernel_apic(v);
 }
 
 /* An NMI that waits in the kernel is as good in `pending`, where the interpreter sees it. */

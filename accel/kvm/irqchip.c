@@ -333,7 +333,8 @@ static const char *place_asked_for(const Config *config)
     return place;
 }
 
-KvmIrqchipPlace kvm_irqchip_place(const struct Config *config, int kvm_fd, bool *asked)
+KvmIrqchipPlace kvm_irqchip_place(const struct Config *config, int kvm_fd, unsigned flaws,
+                                  bool *asked)
 {
     const char *word = place_asked_for(config);
     const char *missing;
@@ -347,8 +348,11 @@ KvmIrqchipPlace kvm_irqchip_place(const struct Config *config, int kvm_fd, bool 
     if (missing) {
         log_write(LOG_ACCEL, "kvm: interrupt controllers are our own, the kernel lacks %s",
                   missing);
+    } else if (flaws) {
+        log_write(LOG_ACCEL, "kvm: interrupt controllers are our own, so that our interpreter "
+                  "can use them (kernel-irqchip=on asks for the kernel's all the same)");
     }
-    return missing ? IRQCHIP_OFF : IRQCHIP_ON;
+    return missing || flaws ? IRQCHIP_OFF : IRQCHIP_ON;
 }
 
 /* --- creation --------------------------------------------------------------------------- */

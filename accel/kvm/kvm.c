@@ -25,7 +25,7 @@
 static bool irqchip_possible(const Config *config, int kvm_fd, GError **error)
 {
     bool asked;
-    KvmIrqchipPlace place = kvm_irqchip_place(config, kvm_fd, &asked);
+    KvmIrqchipPlace place = kvm_irqchip_place(config, kvm_fd, 0, &asked);
     const char *missing = asked ? kvm_irqchip_missing(kvm_fd, place) : NULL;
 
     if (missing) {
@@ -109,14 +109,16 @@ static void set_halt_poll(const KvmMachine *machine, const Config *config)
     }
 }
 
-static bool machine_create_vm(KvmMachine *machine, KvmIrqchipPlace place, GError **error)
+static bool machine_create_vm(KvmMachine *machine, const Config *config, GError **error)
 {
     uint64_t identity = IDENTITY_MAP_ADDR;
+    bool asked;
     g_autofree struct kvm_cpuid2 *supported = kvm_supported_cpuid(machine->kvm_fd, error);
 
     if (!supported) {
         return false;
     }
+    machine->flaws = kvm_try_out(machine->kvm_fd, supported);
     machine->vm_fd = ioctl(machine->kvm_fd, KVM_CREATE_VM, 0);
     if (machine->vm_fd < 0) {
         int saved = errno;
@@ -128,7 +130,8 @@ static bool machine_create_vm(KvmMachine *machine, KvmIrqchipPlace place, GError
                   "KVM_SET_IDENTITY_MAP_ADDR", error) ||
         !kvm_call(machine->vm_fd, KVM_SET_TSS_ADDR, (void *)(uintptr_t)TSS_ADDR,
                   "KVM_SET_TSS_ADDR", error) ||
-        !kvm_irqchip_create(machine, place, error)) {
+        !kvm_irqchip_create(machine, kvm_irqchip_place(config, machine->kvm_fd, machine->flaws,
+                                                       &asked), error)) {
         return false;
     }
     exit_on_emulation_failure(machine);
@@ -138,7 +141,6 @@ static bool machine_create_vm(KvmMachine *machine, KvmIrqchipPlace place, GError
                                        KVM_CAP_COALESCED_PIO) > 0;
     machine->run_size = ioctl(machine->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
     machine->has_sregs2 = ioctl(machine->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SREGS2) > 0;
-    kvm_try_out(machine, supported);
     kvm_xsave_layout(&machine->xsave, machine->kvm_fd, supported);
     kvm_msrs_init(machine);
     kvm_memory_init(machine);
@@ -148,7 +150,6 @@ static bool machine_create_vm(KvmMachine *machine, KvmIrqchipPlace place, GError
 static void *kvm_machine_new(const struct Config *config, MemorySpace *memory, GError **error)
 {
     KvmMachine *machine = g_new0(KvmMachine, 1);
-    bool asked;
 
     machine->memory = memory;
     machine->vcpus = g_ptr_array_new();
@@ -157,8 +158,7 @@ static void *kvm_machine_new(const struct Config *config, MemorySpace *memory, G
     machine->accel = (AccelMachine){.ops = &kvm_machine_ops, .instance = machine};
     machine->vm_fd = -1;
     machine->kvm_fd = kvm_open(error);
-    if (machine->kvm_fd < 0 ||
-        !machine_create_vm(machine, kvm_irqchip_place(config, machine->kvm_fd, &asked), error)) {
+    if (machine->kvm_fd < 0 || !machine_create_vm(machine, config, error)) {
         g_prefix_error(error, "kvm: ");
         machine_free(machine);
         return NULL;

@@ -187,8 +187,12 @@ void kvm_dirty_sync_slot(KvmMachine *machine, unsigned number);
 
 /* --- irqchip.c: the chips in the kernel ------------------------------------------ */
 
-/* Where @config wants them; IRQCHIP_ON or, where this KVM cannot, off, if it does not say. */
-KvmIrqchipPlace kvm_irqchip_place(const struct Config *config, int kvm_fd, bool *asked);
+/*
+ * Where @config wants them; else IRQCHIP_ON or, where this KVM cannot or leaves work to our
+ * interpreter (@flaws), which has no way to chips in the kernel, IRQCHIP_OFF.
+ */
+KvmIrqchipPlace kvm_irqchip_place(const struct Config *config, int kvm_fd, unsigned flaws,
+                                  bool *asked);
 /* The capability that @place needs and this KVM lacks, or NULL. */
 const char *kvm_irqchip_missing(int kvm_fd, KvmIrqchipPlace place);
 /* Before the first vCPU. */
@@ -261,8 +265,8 @@ void kvm_log_stats(Vcpu *vcpu);
 
 /* --- trial.c --------------------------------------------------------------------------------- */
 
-/* Finds out what this KVM gets wrong without saying so, and tells the log. */
-void kvm_try_out(KvmMachine *machine, struct kvm_cpuid2 *supported);
+/* What this KVM gets wrong without saying so: KVM_FLAW_*, told to the log. */
+unsigned kvm_try_out(int kvm_fd, struct kvm_cpuid2 *supported);
 
 /* --- gate.c ---------------------------------------------------------------------------------- */
 

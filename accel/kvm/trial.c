@@ -83,12 +83,12 @@ static void fill_memory(Trial *t, bool wide)
     PUT_CODE(t, AT_BAD, "\xe6\x31");
 }
 
-static bool trial_begin(Trial *t, const KvmMachine *machine, struct kvm_cpuid2 *cpuid)
+static bool trial_begin(Trial *t, int kvm_fd, struct kvm_cpuid2 *cpuid)
 {
     struct kvm_userspace_memory_region region = {.memory_size = TRIAL_SIZE};
 
     t->memory = mmap(NULL, TRIAL_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    t->vm_fd = ioctl(machine->kvm_fd, KVM_CREATE_VM, 0);
+    t->vm_fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
     if (t->memory == MAP_FAILED || t->vm_fd < 0) {
         return false;
     }
@@ -100,7 +100,7 @@ static bool trial_begin(Trial *t, const KvmMachine *machine, struct kvm_cpuid2 *
     if (t->fd < 0) {
         return false;
     }
-    t->run_size = machine->run_size;
+    t->run_size = ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
     t->run = mmap(NULL, t->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, t->fd, 0);
     return t->run != MAP_FAILED && ioctl(t->fd, KVM_SET_CPUID2, cpuid) >= 0 &&
            ioctl(t->fd, KVM_GET_SREGS, &t->initial) >= 0;
@@ -253,27 +253,29 @@ static bool trial_v86(Trial *t)
     return !(frame[3] & FL_VM);
 }
 
-void kvm_try_out(KvmMachine *machine, struct kvm_cpuid2 *supported)
+unsigned kvm_try_out(int kvm_fd, struct kvm_cpuid2 *supported)
 {
     static const char *const names[] = {"SYSCALL", "INT", "shadow-paging", "paging32", "v86"};
     Trial t = {.fd = -1, .vm_fd = -1, .run = MAP_FAILED, .memory = MAP_FAILED};
     g_autoptr(GString) failed = g_string_new(NULL);
+    unsigned flaws = 0;
 
-    if (trial_begin(&t, machine, supported)) {
-        machine->flaws = (trial_entry(&t, "\x0f\x05") ? KVM_FLAW_SYSCALL : 0) |
-                         (trial_entry(&t, "\xcd\x80") ? KVM_FLAW_INT : 0) |
-                         (trial_shadow(&t) ? KVM_FLAW_SHADOW : 0) |
-                         (trial_paging32(&t) ? KVM_FLAW_PAGING32 : 0) |
-                         (trial_v86(&t) ? KVM_FLAW_V86 : 0);
+    if (trial_begin(&t, kvm_fd, supported)) {
+        flaws = (trial_entry(&t, "\x0f\x05") ? KVM_FLAW_SYSCALL : 0) |
+                (trial_entry(&t, "\xcd\x80") ? KVM_FLAW_INT : 0) |
+                (trial_shadow(&t) ? KVM_FLAW_SHADOW : 0) |
+                (trial_paging32(&t) ? KVM_FLAW_PAGING32 : 0) |
+                (trial_v86(&t) ? KVM_FLAW_V86 : 0);
     }
     trial_end(&t);
     for (unsigned i = 0; i < G_N_ELEMENTS(names); i++) {
-        if (machine->flaws >> i & 1) {
+        if (flaws >> i & 1) {
             g_string_append_printf(failed, " %s", names[i]);
         }
     }
-    if (machine->flaws) {
+    if (flaws) {
         log_write(LOG_ACCEL, "kvm: failed the trials of%s; our interpreter makes up for it",
                   failed->str);
     }
+    return flaws;
 }

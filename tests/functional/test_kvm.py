@@ -152,7 +152,8 @@ def run_image(name, odd, place):
         report = f"{scratch}/report"
         more = [] if name == "shutdown" else ["-no-reboot"]
         run_to_end([vmtest.BINARY, "-accel", f"kvm,kernel-irqchip={place}", "-cpu", "max",
-                    "-m", "64", "-nodefaults", "-display", "none", "-bios", f"{IMAGE_DIR}/{name}.img",
+                    "-m", "64", "-nodefaults", "-display", "none",
+                    "-bios", f"{IMAGE_DIR}/{name}.img",
                     "-chardev", f"file,id=report,path={report}",
                     "-device", "isa-debugcon,iobase=0xe9,chardev=report",
                     "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4", *more],

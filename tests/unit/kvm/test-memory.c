@@ -133,7 +133,7 @@ static void note_write(void *opaque, uint64_t offset, uint64_t value, unsigned s
 static void test_gathered_ports(void)
 {
     static const MemoryOps noting = { no_read, note_write, 1, 4 };
-    g_autoptr(Rig) rig = rig_new("kvm", "qemu64", code_gather, code_gather_end);
+    g_autoptr(Rig) rig = rig_new("kvm,kernel-irqchip=on", "qemu64", code_gather, code_gather_end);
     Vcpu *vcpu = rig_vcpu(rig);
 
     g_assert_nonnull(port_map(rig->machine->ports, 0xd0, 2, &noting, rig, "noting", NULL));
