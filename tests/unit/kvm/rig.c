@@ -127,6 +127,15 @@ Vcpu *rig_vcpu(Rig *rig)
     return g_ptr_array_index(rig->machine->vcpus, 0);
 }
 
+void rig_run_for(Rig *rig, unsigned ms)
+{
+    machine_resume(rig->machine);
+    machine_unlock();
+    g_usleep(ms * 1000);
+    machine_lock();
+    machine_pause(rig->machine);
+}
+
 static gpointer watch(gpointer data)
 {
     sleep(RUN_SECONDS);

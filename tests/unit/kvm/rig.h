@@ -44,6 +44,8 @@ void rig_free(Rig *rig);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Rig, rig_free)
 /* Lets it run until the code writes to RIG_STOP_PORT once more, then pauses it. */
 void rig_run(Rig *rig);
+/* Lets it run for a moment, whatever it does. */
+void rig_run_for(Rig *rig, unsigned ms);
 Vcpu *rig_vcpu(Rig *rig);
 /* As g_test_run(), with locks and clocks set up; skips everything without /dev/kvm. */
 int rig_main(int argc, char **argv);
