@@ -12,7 +12,7 @@
 
 #define ROM_SIZE 0x10000u
 #define ROM_BASE 0xffff0000u
-#define RUN_SECONDS 30
+#define RUN_SECONDS 120
 
 static void say(void *opaque, uint64_t offset, uint64_t value, unsigned size)
 {
