@@ -126,10 +126,11 @@ static const X86Feature of_kernel_apic[] = {
     X86_FEATURE_KVM_ASYNCPF_INT, X86_FEATURE_KVM_PV_EOI, X86_FEATURE_KVM_PV_UNHALT,
     X86_FEATURE_KVM_PV_IPI, X86_FEATURE_KVM_PV_SCHED_YIELD, X86_FEATURE_KVM_POLL_CONTROL,
 };
-/* Paravirtual features that any guest gains by. */
+/* Features that any guest gains by, and that QEMU gives every model under KVM as well. */
 static const X86Feature by_default[] = {
     X86_FEATURE_KVMCLOCK_OLD, X86_FEATURE_KVMCLOCK, X86_FEATURE_KVMCLOCK_STABLE_BIT,
     X86_FEATURE_KVM_NOPIODELAY, X86_FEATURE_KVM_STEAL_TIME, X86_FEATURE_KVM_PV_EOI,
+    X86_FEATURE_KVM_ASYNCPF, X86_FEATURE_X2APIC,
 };
 
 static void drop_features(X86CpuCaps *caps, const X86Feature *features, unsigned count)
