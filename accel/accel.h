@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "accel/machine.h"
 #include "util/registry.h"
 
 typedef struct Vcpu Vcpu;
@@ -111,6 +112,8 @@ typedef struct AccelOps {
     /* May be NULL. Before the first vCPU, machine lock held. */
     void *(*machine_new)(const struct Config *config, MemorySpace *memory, GError **error);
     void (*machine_free)(void *instance);
+    /* What the board may ask of it; may be NULL, and give NULL: nothing. */
+    const AccelMachine *(*machine_part)(void *instance);
     /* Gives a new vCPU, which has its model, its ops. */
     bool (*vcpu_init)(void *instance, Vcpu *vcpu, GError **error);
     void (*vcpu_free)(Vcpu *vcpu);          /* may be NULL */

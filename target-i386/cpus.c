@@ -169,6 +169,11 @@ X86CpuSet *x86_cpus_new(const X86CpuModel *model, const X86Topology *topology,
     return set;
 }
 
+const AccelMachine *x86_cpus_machine_part(const X86CpuSet *set)
+{
+    return set->accel->machine_part ? set->accel->machine_part(set->instance) : NULL;
+}
+
 void x86_cpus_log_stats(X86CpuSet *set)
 {
     for (unsigned i = 0; i < set->cpus->len; i++) {
