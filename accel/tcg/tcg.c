@@ -80,6 +80,7 @@ static bool tcg_vcpu_init(void *instance, Vcpu *vcpu, GError **error)
     g_autoptr(GError) why = NULL;
 
     vcpu->ops = &interp_vcpu_ops;
+    x86_cpu(vcpu)->paravirt = true;
     if (!tcg->translate) {
         return true;
     }

@@ -148,6 +148,27 @@ INSN_FAMILY(movnti)
     return movnti;
 }
 
+/* To the address in Insn.reg, of the address size, in ES or a flat segment (SDM 2B MOVDIR64B). */
+static void movdir64b(X86CPU *cpu, const Insn *insn)
+{
+    uint64_t to = reg_get64(cpu, insn->reg), from;
+    uint8_t bytes[64];
+
+    to = insn->addrsize == 8 ? to : insn->addrsize == 4 ? (uint32_t)to : (uint16_t)to;
+    from = insn_linear(cpu, insn, sizeof(bytes), false);
+    to = seg_linear(cpu, SEG_ES, to, sizeof(bytes), true);
+    if (to & 63) {
+        cpu_raise_gp(cpu, 0);
+    }
+    mmu_read(cpu, cpu->mmu_view, from, bytes, sizeof(bytes));
+    mmu_write(cpu, cpu->mmu_view, to, bytes, sizeof(bytes));
+}
+
+INSN_FAMILY(movdir64b)
+{
+    return movdir64b;
+}
+
 INSN_FAMILY(bits)
 {
     if (!vector_encoding_exists(src->cpu, src->zi)) {
