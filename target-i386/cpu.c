@@ -145,6 +145,9 @@ X86CPU *cpu_new(MemorySpace *memory, PortSpace *ports, CodeDomain *domain, unsig
     cpu->vcpu.memory = memory;
     cpu->vcpu.ports = ports;
     cpu->vcpu.tsc_hz = X86_TSC_HZ;
+    cpu->vcpu.icount_done = &cpu->icount;
+    cpu->vcpu.icount_limit = &cpu->icount_limit;
+    cpu->icount_limit = UINT64_MAX;
     cpu->vcpu.a20_mask = UINT64_MAX;
     g_cond_init(&cpu->vcpu.wake);
     cpu->phys_bits = 40;

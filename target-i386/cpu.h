@@ -211,7 +211,16 @@ typedef struct X86CPU {
     uint8_t debug_held;     /* and by one whose traps wait */
     sigjmp_buf run_jump;    /* where cpu_raise() and cpu_leave_block() land */
 
-    uint64_t icount;        /* instructions executed */
+    /*
+     * Instructions executed. With -icount (icount_limit is not UINT64_MAX) they are exact, and time
+     * is made of them (accel/icount.h): an instruction counts from the moment it begins, whether or
+     * not it raises, and the run loop returns before the one that would exceed the limit. Whatever
+     * can look at the time or set a timer (ports, MMIO, RDTSC, MSRs) must find its own instruction
+     * counted, and an event that an instruction raises is taken before the next.
+     */
+    uint64_t icount, icount_limit;
+    uint64_t trace_hash;    /* of every counted instruction's RIP and RAX; 0: not wanted */
+    uint64_t random_state;  /* RDRAND gives a sequence that begins here; 0: the host's numbers */
     uint64_t exceptions_count, interrupts_count;
     CodeCache *code;        /* decoded blocks */
     struct ThunkArena *thunks; /* host code for vector and x87 instructions; NULL until needed */
