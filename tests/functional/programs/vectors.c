@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Runs in a guest and on the host, and must print the same: one line for each set of vector
- * instructions that CPUID offers, with a checksum of results on pseudo-random operands, and at the
- * end whether two processes that take turns keep all their vector registers.
+ * instructions that CPUID offers, with a checksum of results on pseudo-random operands, then what
+ * becomes of the upper parts of registers, and whether two processes that take turns keep all their
+ * vector registers.
  */
 #include <immintrin.h>
 #include <sched.h>
@@ -279,6 +280,34 @@ static void run_set(unsigned i)
     printf("%s %016llx\n", sets[i].name, (unsigned long long)sum);
 }
 
+/* --- upper parts of registers -------------------------------------------------------------- */
+
+/* VEX clears what is above its length, legacy SSE keeps it, VZEROALL spares ZMM16 to ZMM31. */
+#define UPPER(n, reg, insns)                                                                       \
+    "vmovdqa64 (%0), %%zmm" #reg "\n" insns "\n vmovdqa64 %%zmm" #reg ", 64*" #n "(%1)\n"
+
+__attribute__((target("avx512f"), noinline)) static void run_uppers(void)
+{
+    static uint8_t from[64] __attribute__((aligned(64)));
+    static uint8_t to[8 * 64] __attribute__((aligned(64)));
+
+    random_state = 88172645463325252u;
+    sum = 0xcbf29ce484222325u;
+    fill(from, sizeof(from));
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        __asm__ volatile(
+            UPPER(0, 1, "vpaddd %%ymm1, %%ymm1, %%ymm1") UPPER(1, 2, "paddd %%xmm2, %%xmm2")
+            UPPER(2, 3, "vpaddd %%xmm3, %%xmm3, %%xmm3") UPPER(3, 4, "vzeroupper")
+            UPPER(4, 20, "vzeroall") UPPER(5, 5, "vmovd %k2, %%xmm5")
+            UPPER(6, 6, "vmovdqu (%0), %%ymm6") UPPER(7, 7, "movaps %%xmm6, %%xmm7")
+            "vzeroupper"
+            : : "r"(from), "r"(to), "r"(77)
+            : "memory", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm20");
+        add(to, sizeof(to));
+    }
+    printf("uppers %016llx\n", (unsigned long long)sum);
+}
+
 /* --- registers over context switches ------------------------------------------------------ */
 
 #define LOAD(n) "vmovdqa64 " #n "*64(%1), %%zmm" #n "\n"
@@ -353,6 +382,7 @@ int main(void)
         }
     }
     if (avx512bw) {
+        run_uppers();
         run_processes();
     }
     return 0;
