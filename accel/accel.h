@@ -73,6 +73,16 @@ typedef struct VcpuOps {
     uint64_t (*read_tsc)(Vcpu *vcpu);
 } VcpuOps;
 
+/* Decides when vCPUs run, where that is not left to the host (accel/icount.h). */
+typedef struct VcpuScheduler {
+    /* Runs @vcpu for a while, or waits until it may or must do otherwise. Machine lock held. */
+    void (*turn)(Vcpu *vcpu);
+    /* The running vCPU has given another one something to do. */
+    void (*woke_other)(Vcpu *vcpu);
+    /* The running vCPU waits for what another one does. */
+    void (*yield)(Vcpu *vcpu);
+} VcpuScheduler;
+
 struct Vcpu {
     unsigned index;
     uint32_t apic_id;
@@ -96,6 +106,10 @@ struct Vcpu {
     bool parked;                 /* by vcpu_pause(); under the machine lock */
     atomic_bool waiting;         /* asleep on @wake, or about to */
     void (*request_reset)(void *machine); /* triple fault */
+    const VcpuScheduler *scheduler; /* NULL: it runs whenever it has something to do */
+    void *scheduler_opaque;
+    const uint64_t *icount_done; /* instructions executed, by the vCPU thread */
+    uint64_t *icount_limit;      /* run() returns when as many are; UINT64_MAX: none */
 };
 
 /*
@@ -133,6 +147,8 @@ static inline uint32_t vcpu_pending(Vcpu *vcpu)
 {
     return atomic_load_explicit(&vcpu->pending, memory_order_relaxed);
 }
+/* True if there is nothing for it to execute now. Machine lock held. */
+bool vcpu_is_idle(Vcpu *vcpu);
 /* The vCPU whose thread this is, or NULL. */
 Vcpu *vcpu_current(void);
 /* Starts the thread; it parks until vcpu_resume(). */

@@ -270,11 +270,16 @@ static bool check_user_groups(const Config *config, const ConfigGroup *cpu,
     return good;
 }
 
-static bool apply_cpu_group(Resolution *r, const ConfigGroup *cpu, uint32_t *asked)
+void x86_cpu_model_add_defaults(X86CpuModel *model, const X86CpuCaps *caps)
 {
     for (unsigned i = 0; i < FEATURE_WORD_COUNT; i++) {
-        r->model->features[i] |= r->caps->defaults[i];
+        model->features[i] |= caps->defaults[i];
     }
+}
+
+static bool apply_cpu_group(Resolution *r, const ConfigGroup *cpu, uint32_t *asked)
+{
+    x86_cpu_model_add_defaults(r->model, r->caps);
     return apply_switches(r, cpu)
            && (!cpu || x86_model_apply_keys(r->model, cpu, asked, r->diag));
 }
@@ -457,6 +462,8 @@ static void finish(X86CpuModel *model, const ConfigGroup *cpu, const X86CpuCaps 
     }
     if (read_switch(cpu, "kvm", true, diag)) {
         g_strlcpy(model->signature, caps->signature, sizeof(model->signature));
+    } else {
+        model->features[FEATURE_WORD_KVM_EAX] = model->features[FEATURE_WORD_KVM_EDX] = 0;
     }
 }
 

@@ -96,6 +96,9 @@ static char *wish_refusal(const AccelWish *wish, const Config *config, const Acc
     if (!*accel) {
         return g_strdup("is not known");
     }
+    if (config_find(config, "icount", NULL) && strcmp(wish->name, "tcg")) {
+        return g_strdup("cannot count instructions (-icount)");
+    }
     if ((*accel)->available(config, &error)) {
         return NULL;
     }
@@ -184,6 +187,9 @@ void x86_cpus_log_stats(X86CpuSet *set)
                   " KiB of decoded code, %" G_GUINT64_FORMAT " KiB of CPU state", i, cpu->icount,
                   cpu->exceptions_count, cpu->interrupts_count,
                   code_cache_memory(cpu->code) / 1024, (uint64_t)sizeof(*cpu) / 1024);
+        if (cpu->trace_hash) {
+            log_write(LOG_STATS, "cpu %u: trace %016" G_GINT64_MODIFIER "x", i, cpu->trace_hash);
+        }
         if (set->accel->vcpu_log_stats) {
             set->accel->vcpu_log_stats(&cpu->vcpu);
         }

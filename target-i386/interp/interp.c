@@ -30,6 +30,12 @@ static void run_landed(X86CPU *cpu)
     cpu->interrupt_shadow = false;
 }
 
+/* True if instructions are counted, and time with them (accel/icount.h). */
+static bool counting(const X86CPU *cpu)
+{
+    return G_UNLIKELY(cpu->icount_limit != UINT64_MAX);
+}
+
 /* Runs the first instruction of @block only. */
 static void run_one(X86CPU *cpu, const Block *block)
 {
@@ -39,7 +45,41 @@ static void run_one(X86CPU *cpu, const Block *block)
     cpu->insn = insn;
     insn->fn(cpu, insn);
     cpu->cpu_rip += len;
+    cpu->icount += !counting(cpu);
+}
+
+/* Takes the instruction at RIP into the count: before it is fetched, so that a fault counts. */
+static void count_one(X86CPU *cpu)
+{
     cpu->icount++;
+    if (cpu->trace_hash) {
+        cpu->trace_hash = (cpu->trace_hash ^ cpu->cpu_rip) * 0x9e3779b97f4a7c15u
+                          + (cpu->regs[R_RAX] >> 7);
+    }
+}
+
+/*
+ * Runs @block as far as the limit and events allow, looking at both before each instruction, so
+ * that it makes no difference where blocks begin. The first instruction is counted.
+ */
+static void run_counted(X86CPU *cpu, const Block *block, uint32_t pending)
+{
+    const Insn *insn = block->insns;
+    const Insn *last = insn + block->count - 1;
+
+    for (;; insn++) {
+        cpu->insn = insn;
+        insn->fn(cpu, insn);
+        if (insn == last) {
+            cpu->cpu_rip += block->tail;
+            return;
+        }
+        cpu->cpu_rip += insn->len;
+        if (cpu->icount >= cpu->icount_limit || vcpu_pending(&cpu->vcpu) != pending) {
+            return;
+        }
+        count_one(cpu);
+    }
 }
 
 static void run_block(X86CPU *cpu, const Block *block)
@@ -168,8 +208,16 @@ static bool run_within(X86CPU *cpu, const RunLimits *limits)
     JumpEntry *jumps = code_jump_entries(cpu->code);
     Vcpu *vcpu = &cpu->vcpu;
 
-    if (sigsetjmp(cpu->run_jump, 0)) {
+    switch (sigsetjmp(cpu->run_jump, 0)) {
+    case LANDED_LEAVE:
+        cpu->icount -= counting(cpu); /* the instruction is yet to come */
         run_landed(cpu);
+        break;
+    case LANDED_EXCEPTION:
+        run_landed(cpu);
+        break;
+    default:
+        break;
     }
     if (cpu->exception.vector >= 0) {
         if (limits->guest_of_engine && raised_unknown(cpu)) {
@@ -191,6 +239,12 @@ static bool run_within(X86CPU *cpu, const RunLimits *limits)
         if (G_UNLIKELY(vcpu_pending(vcpu) || vcpu->halted) && !handle_pending(cpu, limits)) {
             return true;
         }
+        if (counting(cpu)) {
+            if (cpu->icount >= cpu->icount_limit) {
+                return;
+            }
+            count_one(cpu);
+        }
         if (G_UNLIKELY(cpu->interrupt_shadow || cpu->debug_active)) {
             run_single(cpu, jumps);
             continue;
@@ -199,7 +253,9 @@ static bool run_within(X86CPU *cpu, const RunLimits *limits)
             log_block(cpu);
         }
         block = code_find(cpu, jumps);
-        if (!cpu->engine || !cpu->engine(cpu, block)) {
+        if (counting(cpu)) {
+            run_counted(cpu, block, vcpu_pending(vcpu));
+        } else if (!cpu->engine || !cpu->engine(cpu, block)) {
             run_block(cpu, block);
         }
     }
