@@ -151,3 +151,8 @@ bool kvm_gate_is_wanted(const KvmVcpu *v)
 {
     return atomic_load(&v->machine->gate.wanted);
 }
+
+bool kvm_gate_is_ours(const KvmVcpu *v)
+{
+    return !v->interpreting || atomic_load(&v->machine->gate.interpreting) == 1;
+}

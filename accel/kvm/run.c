@@ -160,7 +160,12 @@ static void handle_exit(KvmVcpu *v)
         exit_system_event(v);
         break;
     case KVM_EXIT_DEBUG: /* flaws.c */
-        kvm_fall_back(v, "a watched handler");
+        if (v->steps <= 1) {
+            v->steps = 0;
+            kvm_fall_back(v, "a watched handler");
+        } else {
+            v->steps--;
+        }
         break;
     case KVM_EXIT_INTERNAL_ERROR:
         kvm_fall_back(v, v->run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION
@@ -383,12 +388,18 @@ static void kvm_run(Vcpu *vcpu)
         kvm_give_state(v, KVM_STATE_ALL | KVM_STATE_RESET);
         v->give_all = false;
     }
+    if (kvm_is_lender(v) && !v->steps) {
+        finish_io(v, false);
+        kvm_take_back(v);
+    }
     while (handle_pending(v)) {
-        bool wanted = false, joins = false;
+        bool wanted = false, joins = false, was_held = v->held;
 
         if (v->held) {
             kvm_go_on(v);
-            continue;
+        }
+        if (v->held || (was_held && !kvm_is_lender(v))) {
+            continue; /* and only then into KVM, when what is pending went in */
         }
         pass_tpr(v);
         atomic_store(&v->entered, true);
@@ -404,9 +415,13 @@ static void kvm_run(Vcpu *vcpu)
         if (wanted) {
             handle_exit(v);
             kvm_look_for_handlers(v);
-        } else if (joins) {
+        } else if (joins && !kvm_is_lender(v)) {
             finish_io(v, false);
             kvm_join(v);
+        }
+        if (kvm_is_lender(v) && !v->steps) {
+            finish_io(v, false);
+            kvm_take_back(v);
         }
     }
 }
@@ -423,6 +438,7 @@ static void kvm_reset(Vcpu *vcpu)
     v->run->ready_for_interrupt_injection = 0;
     v->held = false;
     v->shut_down = false;
+    v->steps = 0;
     v->give_all = true;
 }
 
