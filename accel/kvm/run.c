@@ -285,8 +285,10 @@ static void accept_init(KvmVcpu *v)
             return;
         }
     }
-    kvm_give_state(v, KVM_STATE_ALL);
-    v->held = false;
+    v->held = kvm_is_lender(v);
+    if (!v->held) {
+        kvm_give_state(v, KVM_STATE_ALL);
+    }
     v->run->if_flag = !!(cpu->eflags & FL_IF);
     v->run->ready_for_interrupt_injection = 0;
 }
@@ -406,12 +408,14 @@ static void kvm_run(Vcpu *vcpu)
         uint32_t pending = vcpu_pending(vcpu);
         if (!(pending & late) && (!(pending & VCPU_INTR) || v->run->request_interrupt_window)) {
             joins = !kvm_gate_to_kvm(v);
-            wanted = !joins && enter(v);
-            kvm_gate_from_kvm(v);
+            if (!joins) {
+                wanted = enter(v);
+                kvm_gate_from_kvm(v);
+                follow_apic(v);
+            }
         }
         atomic_store(&v->entered, false);
         __atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
-        follow_apic(v);
         if (wanted) {
             handle_exit(v);
             kvm_look_for_handlers(v);

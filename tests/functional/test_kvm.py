@@ -29,6 +29,7 @@ KNOWN = {
     "task": {},
     "paging32": {},
     "shutdown": {},
+    "smp": {},
 }
 # Images that such a case ends early, and the last check before.
 ENDED_BY = {"long": ("iret-checks", "iretq-null-ss-user"), "task": ("task-gates", "task-gate-int"),
@@ -155,6 +156,7 @@ def run_image(name, odd, place):
     with vmtest.scratch_directory() as scratch:
         report = f"{scratch}/report"
         more = [] if name == "shutdown" else ["-no-reboot"]
+        more += ["-smp", "2"] if name == "smp" else []
         run_to_end([vmtest.BINARY, "-accel", f"kvm,kernel-irqchip={place}", "-cpu", "max",
                     "-m", "64", "-nodefaults", "-display", "none",
                     "-bios", f"{IMAGE_DIR}/{name}.img",
