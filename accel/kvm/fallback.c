@@ -223,7 +223,8 @@ static void run_until_lent(KvmVcpu *v)
     X86CPU *cpu = v->cpu;
     uint64_t user = 0;
 
-    while (!cpu->vcpu.halted && !(vcpu_pending(&cpu->vcpu) & LEAVE) && !v->needs_kvm) {
+    while (!cpu->vcpu.halted && !(vcpu_pending(&cpu->vcpu) & LEAVE) && !v->needs_kvm &&
+           !kvm_gate_is_needed(v)) {
         if (!interp_run_for(cpu, LENT_STEP)) {
             if (kvm_knows_better(v)) {
                 v->needs_kvm = true;
@@ -253,7 +254,7 @@ static void go_on(KvmVcpu *v, uint64_t more, bool joins)
         interp_run_for(v->cpu, more);
     }
     while ((!kvm_can_run(v) || (joins && kvm_gate_is_wanted(v))) && !vcpu->halted &&
-           !(vcpu_pending(vcpu) & LEAVE) && !v->needs_kvm) {
+           !(vcpu_pending(vcpu) & LEAVE) && !v->needs_kvm && !kvm_gate_is_needed(v)) {
         if (!interp_run_for(v->cpu, JOINED_STEP)) {
             if (kvm_can_run(v)) {
                 v->needs_kvm = true;
@@ -279,9 +280,10 @@ void kvm_go_on(KvmVcpu *v)
     int64_t begin = clock_ns(CLOCK_REAL);
     uint64_t executed = v->cpu->icount;
 
-    kvm_gate_interpret(v, false);
-    go_on(v, 1, false);
-    kvm_gate_interpreted(v);
+    if (kvm_gate_interpret(v, false)) {
+        go_on(v, 1, false);
+        kvm_gate_interpreted(v);
+    }
     account(v, begin, executed);
 }
 
@@ -292,6 +294,7 @@ static void hold(KvmVcpu *v, KvmStateParts parts)
     v->held_map = v->cpu->map_generation;
     v->held = true;
     v->steps = 0;
+    kvm_gate_done(v);
     if (v->lent) {
         kvm_stretch_lent(&v->stretch);
         v->lent = false;

@@ -40,6 +40,7 @@ typedef struct KvmGate {
     GCond changed;
     atomic_uint in_kvm, interpreting;
     atomic_uint wanted; /* of those who interpret: not only because others do */
+    atomic_uint needed; /* CPUs at what only KVM can do: interpreters make room */
 } KvmGate;
 
 /* Where the interrupt controllers and the timer are. */
@@ -107,6 +108,7 @@ typedef struct KvmVcpu {
     bool gated;               /* counted in KvmGate.in_kvm */
     bool interpreting;        /* counted there */
     bool gate_wanted;         /* and in KvmGate.wanted */
+    bool gate_needs;          /* in KvmGate.needed */
     bool lends;               /* is to give user code to a slow KVM */
     bool lent;                /* has done so */
     bool needs_kvm;           /* joined others, and met what only KVM may know */
@@ -287,12 +289,16 @@ bool kvm_gate_to_kvm(KvmVcpu *v);
 void kvm_gate_from_kvm(KvmVcpu *v);
 /*
  * Before and after interpreting for longer. With @joins, only because others do; false if they do
- * not any more.
+ * not any more, or if the CPU is to stop.
  */
 bool kvm_gate_interpret(KvmVcpu *v, bool joins);
 void kvm_gate_interpreted(KvmVcpu *v);
 /* True as long as a CPU wants to interpret for its own sake. */
 bool kvm_gate_is_wanted(const KvmVcpu *v);
+/* True if another CPU needs KVM, so that interpreting has to pause. */
+bool kvm_gate_is_needed(const KvmVcpu *v);
+/* This CPU does not need KVM any more. */
+void kvm_gate_done(KvmVcpu *v);
 /* True if no other CPU interprets. */
 bool kvm_gate_is_ours(const KvmVcpu *v);
 

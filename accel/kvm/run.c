@@ -136,6 +136,9 @@ static void handle_exit(KvmVcpu *v)
     uint32_t reason = v->run->exit_reason;
 
     v->exits[MIN(reason, KVM_EXIT_KINDS - 1)]++;
+    if (reason != KVM_EXIT_DEBUG) {
+        v->steps = 0;
+    }
     switch (reason) {
     case KVM_EXIT_IO:
         exit_io(v);
