@@ -116,7 +116,8 @@ static TransBlock *find_or_translate(Jit *jit, Block *block, uint32_t mode)
             block->heat++;
             return NULL;
         }
-        return jit_translate(jit, block, mode, 0);
+        return jit_translate(jit, block, mode,
+                             jit->debug.no_groups ? JIT_NO_STACK | JIT_NO_ADDRESS : 0);
     }
     if (G_UNLIKELY(tb->ungroup)) {
         unsigned no_groups = tb->no_groups | tb->ungroup;
@@ -137,12 +138,12 @@ static void remember(Jit *jit, TransBlock *tb)
     if (jit->lockstep) {
         return;
     }
-    if (salt_fits(jit, tb->mode, global)) {
+    if (!jit->debug.no_jump_cache && salt_fits(jit, tb->mode, global)) {
         state->jump_tag[i] = -(tb->rip + salt_of(jit, tb->mode));
         state->jump_f[i] = tb->entry;
         state->jump_m[i] = tb->entry_m;
     }
-    if (jit->pending_link) {
+    if (jit->pending_link && !jit->debug.no_chain) {
         if (jit->pending_link->target == tb->rip) {
             jit_link(jit, jit->pending_link, tb, global);
         }
@@ -189,6 +190,7 @@ bool jit_run(X86CPU *cpu, Block *block)
     TransBlock *tb;
     uint64_t salt;
 
+    jit_debug_before(jit);
     note_map(jit);
     if (jit->skip || mode == MODE_NEVER || log_enabled(LOG_EXEC)) {
         jit->skip = false;
@@ -209,6 +211,9 @@ bool jit_run(X86CPU *cpu, Block *block)
     __atomic_store_n(&cpu->jit.salt, salt, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&cpu->jit.poll, __ATOMIC_SEQ_CST)) {
         return true; /* a kick spoiled the salt of before: the run loop looks again */
+    }
+    if (jit_debug_exit(jit)) {
+        jit_kick(&cpu->vcpu, 0);
     }
     jit_flags_from_cpu(cpu);
     cpu->jit.leave = false;
@@ -253,7 +258,9 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
     jit->slots_used[true] = g_ptr_array_new();
     jit->trans = g_new0(Trans, 1);
     jit->stats.fallbacks = g_new0(uint64_t, ZYDIS_MNEMONIC_MAX_VALUE + 1);
-    jit->threshold = HOT_AFTER;
+    jit->debug = options->debug;
+    jit->threshold = options->debug.has_hot ? options->debug.hot : HOT_AFTER;
+    jit->exact = options->debug.exact;
     jit->bmi2 = __builtin_cpu_supports("bmi2");
     jit->vec_kind = host_vector_kind();
     jit->x87_fits = x87_host_fits();
@@ -269,6 +276,7 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
     cpu->jit.mxcsr_default = 0x1f80;
     cpu->engine = jit_run;
     code_cache_watch(cpu->code, jit_block_dropped, jit);
+    code_cache_limit(cpu->code, options->debug.one_insn ? 1 : BLOCK_MAX_INSNS);
     return jit;
 }
 
