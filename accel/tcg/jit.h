@@ -151,6 +151,7 @@ struct Jit {
     bool x87_fits;           /* the host has what x87 state takes */
     unsigned vec_kind;       /* of the host: VEC_* */
     Lockstep *lockstep;      /* NULL: off */
+    uint64_t lockstep_target; /* of the indirect branch at the block's end */
     JitStats stats;
     /* Trampolines, executable mapping. */
     void (*enter)(const void *host);

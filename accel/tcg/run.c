@@ -176,10 +176,6 @@ static void run_in_lockstep(Jit *jit, TransBlock *tb)
         after_link(jit);
     }
     jit->pending_link = NULL;
-    if (cpu->jit.lockstep_tag) {
-        *cpu->jit.lockstep_tag = 0;
-        cpu->jit.lockstep_tag = NULL;
-    }
     lockstep_end(jit, tb);
 }
 

@@ -178,7 +178,7 @@ static int64_t run_all(GPtrArray *forms)
     Sequence *seq = g_new(Sequence, 1);
     bool exact = false;
 
-    if (option_forms) {
+    if (option_forms && !option_count) {
         end = option_first + forms->len;
     }
     for (number = option_first; number < end && failed < option_failures; number++) {
