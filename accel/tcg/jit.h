@@ -205,6 +205,7 @@ void jit_block_drop(Jit *jit, TransBlock *tb);
 /* Drops everything translated. Not while translated code runs. */
 void jit_flush(Jit *jit);
 #define JIT_EPOCHS 1024u /* that salts can tell apart */
+#define JIT_STRAYS 64u /* supervisor blocks in pages that are not global */
 /* The address space changed: ways to other pages must be found anew, @global: to all of them. */
 void jit_map_changed(Jit *jit, bool global);
 /* Lets @link lead to @to from now on, in a global page or not. */

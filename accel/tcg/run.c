@@ -13,7 +13,6 @@
 #define HOT_AFTER       4u  /* interpretations */
 #define GROUP_FAILURES 16u  /* that are looked at together */
 #define GROUP_PATIENCE (GROUP_FAILURES * 3000u) /* host TSC ticks in which they are too many */
-#define STRAYS         64u  /* supervisor blocks in pages that are not global */
 
 /* Set in a salt that another thread spoiled so that lookups fail. */
 #define SALT_POISON (1ULL << 62)
@@ -51,7 +50,7 @@ static unsigned mode_number(Jit *jit, uint32_t mode)
  */
 static uint64_t salt_of(Jit *jit, uint32_t mode)
 {
-    bool global = !(mode & MODE_USER) && jit->strays < STRAYS;
+    bool global = !(mode & MODE_USER) && jit->strays < JIT_STRAYS;
     uint32_t epoch = global ? jit->global_epoch : jit->epoch;
 
     return ((uint64_t)(epoch % JIT_EPOCHS) << 4 | mode_number(jit, mode)) << 48;
@@ -60,10 +59,10 @@ static uint64_t salt_of(Jit *jit, uint32_t mode)
 /* True if the jump cache may name @block under the salt of @mode. */
 static bool salt_fits(Jit *jit, uint32_t mode, bool global)
 {
-    if ((mode & MODE_USER) || global || jit->strays >= STRAYS) {
+    if ((mode & MODE_USER) || global || jit->strays >= JIT_STRAYS) {
         return true;
     }
-    if (++jit->strays == STRAYS) {
+    if (++jit->strays == JIT_STRAYS) {
         memset(jit->cpu->jit.jump_tag, 0, sizeof(jit->cpu->jit.jump_tag));
     }
     return false;
