@@ -142,6 +142,8 @@ void jit_map_changed(Jit *jit, bool global)
     if (global) {
         empty_slots(jit, jit->slots_used[true]);
         wraps |= ++jit->global_epoch % JIT_EPOCHS == 0;
+        /* Salts are of global_epoch again, whose number an earlier epoch may have had. */
+        wraps |= jit->strays >= JIT_STRAYS;
         jit->strays = 0;
     }
     if (wraps) {

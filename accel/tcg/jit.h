@@ -105,8 +105,25 @@ typedef struct JitStats {
     uint64_t *fallbacks;     /* by mnemonic */
 } JitStats;
 
+/* Debug modes (debug.c); a count of 0: off. */
+typedef struct JitDebug {
+    bool one_insn;          /* blocks of one instruction */
+    bool no_chain;          /* direct jumps always leave */
+    bool no_jump_cache;     /* indirect branches always leave */
+    bool no_groups;         /* a check for each stack access */
+    bool exact;             /* flags are right at every fault */
+    bool has_hot;           /* @hot counts */
+    uint32_t flush_every;   /* entries from the run loop: drop all that is translated */
+    uint32_t tlb_every;     /* the same: empty the TLB */
+    uint32_t exit_every;    /* one entry of so many, by chance, finds a poll wanted */
+    uint32_t hot;           /* interpretations before a block is translated */
+    uint32_t random;
+    uint64_t entries;
+} JitDebug;
+
 struct Jit {
     X86CPU *cpu;
+    JitDebug debug;
     CodeBuffer buffer;
     ZydisDecoder decoder;
     GPtrArray *blocks;       /* TransBlock by id; NULL where it was dropped */
@@ -134,6 +151,7 @@ struct Jit {
     bool x87_fits;           /* the host has what x87 state takes */
     unsigned vec_kind;       /* of the host: VEC_* */
     Lockstep *lockstep;      /* NULL: off */
+    uint64_t lockstep_target; /* of the indirect branch at the block's end */
     JitStats stats;
     /* Trampolines, executable mapping. */
     void (*enter)(const void *host);
@@ -154,6 +172,7 @@ enum { VEC_NONE, VEC_SSE, VEC_AVX, VEC_AVX512 };
 typedef struct JitOptions {
     size_t code_size;  /* bytes of generated code at most */
     bool lockstep;     /* compare with the interpreter, block by block */
+    JitDebug debug;
 } JitOptions;
 
 /* A translator for @cpu; NULL and why not. */
@@ -163,6 +182,15 @@ void jit_free(Jit *jit);
 bool jit_run(X86CPU *cpu, Block *block);
 /* Another thread wants the vCPU's attention (VcpuOps.kick). */
 void jit_kick(Vcpu *vcpu, uint32_t bits);
+
+/* --- debug modes (debug.c) ----------------------------------------------------------- */
+
+/* Modes joined by '+', as in "no-chain+flush:100"; unknown ones are an error. */
+bool jit_debug_parse(const char *text, JitDebug *debug, GError **error);
+/* Before a block is looked up for running. */
+void jit_debug_before(Jit *jit);
+/* True if translated code shall find that another thread wants attention. */
+bool jit_debug_exit(Jit *jit);
 
 /* --- blocks (blocks.c) ------------------------------------------------------------- */
 
@@ -177,6 +205,7 @@ void jit_block_drop(Jit *jit, TransBlock *tb);
 /* Drops everything translated. Not while translated code runs. */
 void jit_flush(Jit *jit);
 #define JIT_EPOCHS 1024u /* that salts can tell apart */
+#define JIT_STRAYS 64u /* supervisor blocks in pages that are not global */
 /* The address space changed: ways to other pages must be found anew, @global: to all of them. */
 void jit_map_changed(Jit *jit, bool global);
 /* Lets @link lead to @to from now on, in a global page or not. */

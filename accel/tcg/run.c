@@ -13,7 +13,6 @@
 #define HOT_AFTER       4u  /* interpretations */
 #define GROUP_FAILURES 16u  /* that are looked at together */
 #define GROUP_PATIENCE (GROUP_FAILURES * 3000u) /* host TSC ticks in which they are too many */
-#define STRAYS         64u  /* supervisor blocks in pages that are not global */
 
 /* Set in a salt that another thread spoiled so that lookups fail. */
 #define SALT_POISON (1ULL << 62)
@@ -51,7 +50,7 @@ static unsigned mode_number(Jit *jit, uint32_t mode)
  */
 static uint64_t salt_of(Jit *jit, uint32_t mode)
 {
-    bool global = !(mode & MODE_USER) && jit->strays < STRAYS;
+    bool global = !(mode & MODE_USER) && jit->strays < JIT_STRAYS;
     uint32_t epoch = global ? jit->global_epoch : jit->epoch;
 
     return ((uint64_t)(epoch % JIT_EPOCHS) << 4 | mode_number(jit, mode)) << 48;
@@ -60,10 +59,10 @@ static uint64_t salt_of(Jit *jit, uint32_t mode)
 /* True if the jump cache may name @block under the salt of @mode. */
 static bool salt_fits(Jit *jit, uint32_t mode, bool global)
 {
-    if ((mode & MODE_USER) || global || jit->strays >= STRAYS) {
+    if ((mode & MODE_USER) || global || jit->strays >= JIT_STRAYS) {
         return true;
     }
-    if (++jit->strays == STRAYS) {
+    if (++jit->strays == JIT_STRAYS) {
         memset(jit->cpu->jit.jump_tag, 0, sizeof(jit->cpu->jit.jump_tag));
     }
     return false;
@@ -116,7 +115,8 @@ static TransBlock *find_or_translate(Jit *jit, Block *block, uint32_t mode)
             block->heat++;
             return NULL;
         }
-        return jit_translate(jit, block, mode, 0);
+        return jit_translate(jit, block, mode,
+                             jit->debug.no_groups ? JIT_NO_STACK | JIT_NO_ADDRESS : 0);
     }
     if (G_UNLIKELY(tb->ungroup)) {
         unsigned no_groups = tb->no_groups | tb->ungroup;
@@ -137,12 +137,12 @@ static void remember(Jit *jit, TransBlock *tb)
     if (jit->lockstep) {
         return;
     }
-    if (salt_fits(jit, tb->mode, global)) {
+    if (!jit->debug.no_jump_cache && salt_fits(jit, tb->mode, global)) {
         state->jump_tag[i] = -(tb->rip + salt_of(jit, tb->mode));
         state->jump_f[i] = tb->entry;
         state->jump_m[i] = tb->entry_m;
     }
-    if (jit->pending_link) {
+    if (jit->pending_link && !jit->debug.no_chain) {
         if (jit->pending_link->target == tb->rip) {
             jit_link(jit, jit->pending_link, tb, global);
         }
@@ -175,10 +175,6 @@ static void run_in_lockstep(Jit *jit, TransBlock *tb)
         after_link(jit);
     }
     jit->pending_link = NULL;
-    if (cpu->jit.lockstep_tag) {
-        *cpu->jit.lockstep_tag = 0;
-        cpu->jit.lockstep_tag = NULL;
-    }
     lockstep_end(jit, tb);
 }
 
@@ -189,6 +185,7 @@ bool jit_run(X86CPU *cpu, Block *block)
     TransBlock *tb;
     uint64_t salt;
 
+    jit_debug_before(jit);
     note_map(jit);
     if (jit->skip || mode == MODE_NEVER || log_enabled(LOG_EXEC)) {
         jit->skip = false;
@@ -209,6 +206,9 @@ bool jit_run(X86CPU *cpu, Block *block)
     __atomic_store_n(&cpu->jit.salt, salt, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&cpu->jit.poll, __ATOMIC_SEQ_CST)) {
         return true; /* a kick spoiled the salt of before: the run loop looks again */
+    }
+    if (jit_debug_exit(jit)) {
+        jit_kick(&cpu->vcpu, 0);
     }
     jit_flags_from_cpu(cpu);
     cpu->jit.leave = false;
@@ -253,7 +253,9 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
     jit->slots_used[true] = g_ptr_array_new();
     jit->trans = g_new0(Trans, 1);
     jit->stats.fallbacks = g_new0(uint64_t, ZYDIS_MNEMONIC_MAX_VALUE + 1);
-    jit->threshold = HOT_AFTER;
+    jit->debug = options->debug;
+    jit->threshold = options->debug.has_hot ? options->debug.hot : HOT_AFTER;
+    jit->exact = options->debug.exact;
     jit->bmi2 = __builtin_cpu_supports("bmi2");
     jit->vec_kind = host_vector_kind();
     jit->x87_fits = x87_host_fits();
@@ -269,6 +271,7 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
     cpu->jit.mxcsr_default = 0x1f80;
     cpu->engine = jit_run;
     code_cache_watch(cpu->code, jit_block_dropped, jit);
+    code_cache_limit(cpu->code, options->debug.one_insn ? 1 : BLOCK_MAX_INSNS);
     return jit;
 }
 
