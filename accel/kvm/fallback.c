@@ -163,6 +163,8 @@ static KvmStateParts take_over(KvmVcpu *v, bool go_on, const char **what)
     if (parts & KVM_STATE_REST) {
         kvm_take_state(v, KVM_STATE_REST);
     }
+    /* A hypercall that this KVM does not take is answered as one that does not exist. */
+    cpu->paravirt = mnemonic == ZYDIS_MNEMONIC_VMCALL || mnemonic == ZYDIS_MNEMONIC_VMMCALL;
     v->fallbacks_by_mnemonic[mnemonic]++;
     *what = ZydisMnemonicGetString(mnemonic);
     return parts;
@@ -358,6 +360,7 @@ void kvm_fall_back(KvmVcpu *v, const char *why)
     if (!deliver_injected(v)) {
         interp_execute_one(cpu);
     }
+    cpu->paravirt = false;
     if (!kvm_is_lender(v) && (more || kvm_can_run(v))) {
         go_on(v, cpu->vcpu.halted ? 0 : more, false);
         kvm_gate_interpreted(v);
