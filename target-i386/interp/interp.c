@@ -303,6 +303,9 @@ bool interp_block(X86CPU *cpu)
 
     cpu->exception.vector = -1;
     __atomic_store_n(&cpu->jit.poll, 0, __ATOMIC_SEQ_CST);
+    if (vcpu_pending(&cpu->vcpu) & VCPU_CODE_CHANGED) {
+        code_drain(cpu);
+    }
     switch (sigsetjmp(cpu->run_jump, 0)) {
     case LANDED_EXCEPTION:
         run_landed(cpu);

@@ -20,7 +20,8 @@ bool interp_run_for(X86CPU *cpu, uint64_t instructions);
  */
 bool interp_step(X86CPU *cpu);
 /*
- * Executes the block at RIP, by the engine if there is one, without a look at what is pending.
+ * Executes the block at RIP, by the engine if there is one; of what is pending only changes of
+ * code count.
  * False as in interp_step().
  */
 bool interp_block(X86CPU *cpu);
