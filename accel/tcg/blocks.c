@@ -48,71 +48,11 @@ Link *jit_link_new(Jit *jit, TransBlock *from, uint64_t target)
     g_assert(from->link_count <= LINKS_MAX);
     link->from = from;
     link->target = target;
+    link->mode = from->mode;
     link->used_index = -1;
     g_ptr_array_add(jit->links, link);
     link->id = jit->links->len; /* from 1 */
     return link;
-}
-
-static void link_to(Jit *jit, Link *link, const uint8_t *code)
-{
-    if (link->at) {
-        patch_rel32(link->at, jit->buffer.rw + (code - jit->buffer.rx));
-    } else {
-        jit->cpu->jit.slots[link->slot] = code;
-    }
-}
-
-static void unlink_one(Jit *jit, Link *link)
-{
-    TransBlock *to = link->to;
-
-    if (!to) {
-        return;
-    }
-    link_to(jit, link, link->stub);
-    if (link->prev) {
-        link->prev->next = link->next;
-    } else {
-        to->incoming = link->next;
-    }
-    if (link->next) {
-        link->next->prev = link->prev;
-    }
-    link->to = NULL;
-}
-
-void jit_link(Jit *jit, Link *link, TransBlock *to)
-{
-    if (link->to) {
-        return;
-    }
-    link->to = to;
-    link->prev = NULL;
-    link->next = to->incoming;
-    if (to->incoming) {
-        to->incoming->prev = link;
-    }
-    to->incoming = link;
-    link_to(jit, link, link->flags_in_memory ? to->entry_m : to->entry);
-    if (!link->at && link->used_index < 0) {
-        link->used_index = jit->slots_used->len;
-        g_ptr_array_add(jit->slots_used, link);
-    }
-    jit->stats.links++;
-}
-
-void jit_map_changed(Jit *jit)
-{
-    for (unsigned i = 0; i < jit->slots_used->len; i++) {
-        Link *link = g_ptr_array_index(jit->slots_used, i);
-
-        unlink_one(jit, link);
-        link->used_index = -1;
-    }
-    g_ptr_array_set_size(jit->slots_used, 0);
-    jit->epoch++;
-    jit->stats.map_changes++;
 }
 
 /* --- blocks ------------------------------------------------------------------------ */
@@ -136,25 +76,14 @@ void jit_block_publish(Jit *jit, TransBlock *tb)
     tb->block->translations = tb;
 }
 
-static void slot_unused(Jit *jit, Link *link)
-{
-    if (link->used_index >= 0) {
-        Link *last = g_ptr_array_index(jit->slots_used, jit->slots_used->len - 1);
-
-        last->used_index = link->used_index;
-        g_ptr_array_index(jit->slots_used, link->used_index) = last;
-        g_ptr_array_set_size(jit->slots_used, jit->slots_used->len - 1);
-    }
-}
-
 /* The ways out of @tb are no more. */
 static void forget_links(Jit *jit, TransBlock *tb)
 {
     for (unsigned i = 0; i < tb->link_count; i++) {
         Link *link = &tb->links[i];
 
-        unlink_one(jit, link);
-        slot_unused(jit, link);
+        jit_unlink(jit, link);
+        jit_slot_unused(jit, link);
         g_ptr_array_index(jit->links, link->id - 1) = NULL;
         if (jit->pending_link == link) {
             jit->pending_link = NULL;
@@ -188,7 +117,7 @@ void jit_block_drop(Jit *jit, TransBlock *tb)
     }
     *at = tb->next;
     while (tb->incoming) {
-        unlink_one(jit, tb->incoming);
+        jit_unlink(jit, tb->incoming);
     }
     jumps_forget(jit, tb);
     jit_block_free(jit, tb);
@@ -204,7 +133,7 @@ void jit_block_dropped(void *opaque, Block *block)
 
 void jit_flush(Jit *jit)
 {
-    g_ptr_array_set_size(jit->slots_used, 0);
+    jit->slots_used[0].count = jit->slots_used[1].count = 0;
     for (unsigned i = 0; i < jit->blocks->len; i++) {
         TransBlock *tb = g_ptr_array_index(jit->blocks, i);
 
@@ -217,7 +146,7 @@ void jit_flush(Jit *jit)
     g_ptr_array_set_size(jit->links, 0);
     jit->slot_count = 0;
     jit->pending_link = NULL;
-    memset(jit->cpu->jit.jumps, 0, sizeof(jit->cpu->jit.jumps));
+    jit_forget_jumps(jit);
     code_buffer_reset(&jit->buffer);
     jit->flush_wanted = false;
     jit->stats.flushes++;

@@ -87,12 +87,14 @@ const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va)
         jit_group_failed(jit, tb);
         return NULL;
     }
+    jit->stats.slow++;
     jit->stats.fallbacks[insn->mnemonic]++;
     cpu->insn = insn;
     insn->fn(cpu, insn);
     cpu->icount++;
     if (insn->flags & INSN_END) {
-        return NULL;
+        cpu->jit.vec_wanted = VEC_NONE;
+        return jit_next(cpu);
     }
     cpu->cpu_rip += insn->len;
     if (!may_go_on(cpu, jit, tb)) {

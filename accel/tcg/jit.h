@@ -41,7 +41,9 @@ typedef struct Link {
     const uint8_t *stub;     /* executable mapping */
     uint32_t id;
     uint32_t slot;
+    uint32_t mode;           /* of the block that it may lead to */
     int32_t used_index;      /* in Jit.slots_used, -1: is not there */
+    bool global;             /* in which list there */
     bool flags_in_memory;    /* goes to the entry that takes them from there */
 } Link;
 
@@ -67,6 +69,24 @@ struct TransBlock {
     uint32_t insn_host[];    /* where each instruction begins, from the buffer's start; the end */
 };
 
+/* Links whose slots lead to blocks. */
+typedef struct SlotList {
+    Link **links;
+    unsigned count;
+} SlotList;
+
+/* Beside an entry of the jump cache: valid if its tag is. */
+typedef struct JumpInfo {
+    TransBlock *tb;
+    bool global;             /* the mapping lasts until map_global_generation changes */
+} JumpInfo;
+
+/* A map_generation or map_global_generation that has a number in salts. */
+typedef struct JitSpace {
+    uint64_t generation;
+    unsigned number;
+} JitSpace;
+
 /* What the slow path learns from the bytes behind its call. */
 typedef struct SiteInfo {
     uint32_t tb;             /* id */
@@ -88,7 +108,8 @@ enum {
 /* Statistics, for `info jit` and -d stats. */
 typedef struct JitStats {
     uint64_t translated, translated_insns, translate_ns;
-    uint64_t entries, fills, slow, group_failed, links, flushes, map_changes;
+    uint64_t entries, interpreted, fills, slow, next, fast, group_failed, flushes;
+    uint64_t links, followed, map_changes, global_changes;
     uint64_t *fallbacks;     /* by mnemonic */
 } JitStats;
 
@@ -98,12 +119,17 @@ struct Jit {
     ZydisDecoder decoder;
     GPtrArray *blocks;       /* TransBlock by id; NULL where it was dropped */
     GPtrArray *links;        /* Link by id */
-    GPtrArray *slots_used;   /* links whose slots lead to blocks */
+    SlotList slots_used[2];  /* to local pages, to global ones */
     uint32_t slot_count;
-    uint64_t map_generation; /* that slots and jumps were filled under */
+    uint64_t map_generation, map_global_generation; /* that slots were filled under */
     uint32_t modes[16];      /* the modes that have numbers, for salts */
     unsigned mode_count;
-    uint32_t epoch;          /* counts map changes, for salts */
+    JitSpace spaces[64];
+    unsigned last_space;     /* the last number given out */
+    unsigned user_space, global_space; /* numbers of the current address space */
+    JumpInfo *jump_info;     /* as X86JitState.jumps */
+    uint16_t *local_jumps;   /* entries of supervisor code on local pages */
+    unsigned local_count;
     Link *pending_link;      /* by which code was left: to be joined to what runs next */
     struct Trans *trans;     /* work space */
     bool flush_wanted;       /* the buffer is full */
@@ -119,7 +145,10 @@ struct Jit {
     void (*enter)(const void *host);
     const uint8_t *leave;         /* state in registers, flags in memory */
     const uint8_t *leave_flags;   /* flags in the host's */
+    const uint8_t *leave_stored;  /* general registers in memory already */
     const uint8_t *leave_saved;   /* state in memory already */
+    const uint8_t *follow;        /* by exit_link; flags in memory */
+    const uint8_t *follow_flags;  /* flags in the host's */
     const uint8_t *slow;          /* call it; SiteInfo follows */
     const uint8_t *vec_load[4];   /* call it; clobbers r9 and flags; SiteInfo follows */
     const uint8_t *vec_save[4];
@@ -139,6 +168,8 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error);
 void jit_free(Jit *jit);
 /* Runs translated code from the start of @block; false if the interpreter must (X86CPU.engine). */
 bool jit_run(X86CPU *cpu, Block *block);
+/* For -d stats (stats.c). */
+void jit_log_stats(const Jit *jit);
 /* Another thread wants the vCPU's attention (VcpuOps.kick). */
 void jit_kick(Vcpu *vcpu, uint32_t bits);
 
@@ -154,10 +185,38 @@ void jit_block_publish(Jit *jit, TransBlock *tb);
 void jit_block_drop(Jit *jit, TransBlock *tb);
 /* Drops everything translated. Not while translated code runs. */
 void jit_flush(Jit *jit);
-/* The address space changed: ways to other pages must be found anew. */
-void jit_map_changed(Jit *jit);
-/* Lets @link lead to @to from now on. */
-void jit_link(Jit *jit, Link *link, TransBlock *to);
+/* The translation to run, made if the block is hot; NULL: none. */
+TransBlock *jit_find_or_translate(Jit *jit, Block *block, uint32_t mode);
+
+/* --- ways between blocks (links.c, salts.c) ------------------------------------------- */
+
+/*
+ * The address space changed, and with @global where global pages lie: ways to other pages must be
+ * found anew.
+ */
+void jit_map_changed(Jit *jit, bool global);
+/* Lets @link lead to @to from now on; @global: that page is a global one. */
+void jit_link(Jit *jit, Link *link, TransBlock *to, bool global);
+void jit_unlink(Jit *jit, Link *link);
+/* @link goes away, or was not in use. */
+void jit_slot_unused(Jit *jit, Link *link);
+/* Puts @tb into the jump cache. */
+void jit_remember(Jit *jit, TransBlock *tb, uint64_t salt, bool global);
+void jit_forget_jumps(Jit *jit);
+/* Joins the link by which code is being left to what the jump cache knows; NULL: leave. */
+const void *jit_follow(X86CPU *cpu);
+/* Takes notice of a changed address space. */
+void jit_note_map(Jit *jit);
+/* The salt of @mode in the current address space; never 0. */
+uint64_t jit_salt(Jit *jit, uint32_t mode);
+/*
+ * After the instruction before RIP is done and all state is in memory: the next block's code if
+ * translated code may go on with it, else NULL. Raises what the fetch raises.
+ */
+const void *jit_next(X86CPU *cpu);
+
+/* --- more of blocks (blocks.c) ---------------------------------------------------------- */
+
 Link *jit_link_new(Jit *jit, TransBlock *from, uint64_t target);
 /* A decoded block is dropped, and what was translated from it. */
 void jit_block_dropped(void *opaque, Block *block);

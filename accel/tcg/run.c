@@ -12,7 +12,6 @@
 
 #define HOT_AFTER       4u  /* interpretations */
 #define GROUP_FAILURES 16u
-#define EPOCHS       1024u  /* that salts can tell apart */
 
 /* Set in a salt that another thread spoiled so that lookups fail. */
 #define SALT_POISON (1ULL << 62)
@@ -25,42 +24,6 @@ static void point_gs(X86CPU *cpu)
     if (G_UNLIKELY(gs_owner != cpu)) {
         syscall(SYS_arch_prctl, ARCH_SET_GS, cpu);
         gs_owner = cpu;
-    }
-}
-
-/* --- salts ------------------------------------------------------------------------ */
-
-static unsigned mode_number(Jit *jit, uint32_t mode)
-{
-    for (unsigned i = 0; i < jit->mode_count; i++) {
-        if (jit->modes[i] == mode) {
-            return i + 1;
-        }
-    }
-    if (jit->mode_count == G_N_ELEMENTS(jit->modes) - 1) {
-        jit->mode_count = 0;
-        memset(jit->cpu->jit.jumps, 0, sizeof(jit->cpu->jit.jumps));
-    }
-    jit->modes[jit->mode_count++] = mode;
-    return jit->mode_count;
-}
-
-/* Bits 61:48, in which canonical addresses of one half are alike; never 0. */
-static uint64_t salt_of(Jit *jit, uint32_t mode)
-{
-    return ((uint64_t)(jit->epoch % EPOCHS) << 4 | mode_number(jit, mode)) << 48;
-}
-
-static void note_map(Jit *jit)
-{
-    X86CPU *cpu = jit->cpu;
-
-    if (jit->map_generation != cpu->map_generation) {
-        jit->map_generation = cpu->map_generation;
-        jit_map_changed(jit);
-        if (jit->epoch % EPOCHS == 0) {
-            memset(cpu->jit.jumps, 0, sizeof(cpu->jit.jumps));
-        }
     }
 }
 
@@ -82,14 +45,14 @@ void jit_group_failed(Jit *jit, TransBlock *tb)
     }
 }
 
-/* The translation to run, made if the block is hot; NULL: none. */
-static TransBlock *find_or_translate(Jit *jit, Block *block, uint32_t mode)
+TransBlock *jit_find_or_translate(Jit *jit, Block *block, uint32_t mode)
 {
     TransBlock *tb = jit_find(jit, block, mode);
 
     if (G_UNLIKELY(!tb)) {
         if (block->heat < jit->threshold || block->bytes == 0) {
             block->heat++;
+            jit->stats.interpreted++;
             return NULL;
         }
         return jit_translate(jit, block, mode, false);
@@ -101,22 +64,68 @@ static TransBlock *find_or_translate(Jit *jit, Block *block, uint32_t mode)
     return tb;
 }
 
-/* What the links and the jump cache learn of where @tb was found. */
-static void remember(Jit *jit, TransBlock *tb, uint64_t salt)
+/* True if the mapping of RIP's page, where a block was just found, is a global one. */
+static bool found_global(X86CPU *cpu)
 {
-    JitJump *jump = &jit->cpu->jit.jumps[jit_jump_hash(tb->rip)];
+    return code_is_global(cpu, code_jump_entries(cpu->code));
+}
 
+/* What the links and the jump cache learn of where @tb was found. */
+static void learn(Jit *jit, TransBlock *tb, uint64_t salt)
+{
+    Link *link = jit->pending_link;
+    bool global = found_global(jit->cpu);
+
+    jit->pending_link = NULL;
     if (jit->lockstep) {
         return;
     }
-    jump->tag = tb->rip ^ salt;
-    jump->host = tb->entry_m;
-    if (jit->pending_link) {
-        if (jit->pending_link->target == tb->rip) {
-            jit_link(jit, jit->pending_link, tb);
-        }
-        jit->pending_link = NULL;
+    jit_remember(jit, tb, salt, global);
+    if (link && link->target == tb->rip && link->mode == tb->mode) {
+        jit_link(jit, link, tb, global);
     }
+}
+
+/* Sets the salt; false if another thread wants attention. */
+static bool set_salt(X86CPU *cpu, uint64_t salt)
+{
+    __atomic_store_n(&cpu->jit.salt, salt, __ATOMIC_SEQ_CST);
+    /* A kick may have spoiled the salt of before: the run loop looks again. */
+    return !__atomic_load_n(&cpu->jit.poll, __ATOMIC_SEQ_CST);
+}
+
+const void *jit_next(X86CPU *cpu)
+{
+    Jit *jit = cpu->jit.jit;
+    const JitJump *jump = &cpu->jit.jumps[jit_jump_hash(cpu->cpu_rip)];
+    uint32_t mode = jit_mode(cpu);
+    const void *host = jump->host;
+    uint64_t salt;
+
+    if (vcpu_pending(&cpu->vcpu) || cpu->vcpu.halted || cpu->interrupt_shadow ||
+        cpu->debug_active || mode == MODE_NEVER || log_enabled(LOG_EXEC)) {
+        return NULL;
+    }
+    jit_note_map(jit);
+    salt = jit_salt(jit, mode);
+    if (jump->tag != (cpu->cpu_rip ^ salt)) {
+        Block *block = code_find(cpu, code_jump_entries(cpu->code));
+        TransBlock *tb = jit_find(jit, block, mode);
+
+        if (!tb || tb->regroup) {
+            return NULL;
+        }
+        learn(jit, tb, salt);
+        host = tb->entry_m;
+    }
+    jit->known_pending = 0;
+    if (!set_salt(cpu, salt)) {
+        return NULL;
+    }
+    jit_flags_from_cpu(cpu);
+    cpu->jit.leave = false;
+    jit->stats.next++;
+    return host;
 }
 
 /* After translated code was left by a link: RIP is its target. */
@@ -157,13 +166,13 @@ bool jit_run(X86CPU *cpu, Block *block)
     TransBlock *tb;
     uint64_t salt;
 
-    note_map(jit);
+    jit_note_map(jit);
     if (jit->skip || mode == MODE_NEVER || log_enabled(LOG_EXEC)) {
         jit->skip = false;
         jit->pending_link = NULL;
         return false;
     }
-    tb = find_or_translate(jit, block, mode);
+    tb = jit_find_or_translate(jit, block, mode);
     if (!tb) {
         if (jit->flush_wanted) {
             jit_flush(jit);
@@ -171,12 +180,11 @@ bool jit_run(X86CPU *cpu, Block *block)
         jit->pending_link = NULL;
         return false;
     }
-    salt = salt_of(jit, mode);
-    remember(jit, tb, salt);
+    salt = jit_salt(jit, mode);
+    learn(jit, tb, salt);
     jit->known_pending = vcpu_pending(&cpu->vcpu);
-    __atomic_store_n(&cpu->jit.salt, salt, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&cpu->jit.poll, __ATOMIC_SEQ_CST)) {
-        return true; /* a kick spoiled the salt of before: the run loop looks again */
+    if (!set_salt(cpu, salt)) {
+        return true;
     }
     jit_flags_from_cpu(cpu);
     cpu->jit.leave = false;
@@ -216,13 +224,16 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
     ZydisDecoderInit(&jit->decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
     jit->blocks = g_ptr_array_new();
     jit->links = g_ptr_array_new();
-    jit->slots_used = g_ptr_array_new();
+    for (unsigned i = 0; i < G_N_ELEMENTS(jit->slots_used); i++) {
+        jit->slots_used[i].links = g_new(Link *, JIT_SLOTS);
+    }
+    jit->jump_info = g_new0(JumpInfo, 1u << JIT_JUMP_BITS);
+    jit->local_jumps = g_new(uint16_t, 1u << JIT_JUMP_BITS);
     jit->trans = g_new0(Trans, 1);
     jit->stats.fallbacks = g_new0(uint64_t, ZYDIS_MNEMONIC_MAX_VALUE + 1);
     jit->threshold = HOT_AFTER;
     jit->bmi2 = __builtin_cpu_supports("bmi2");
     jit->vec_kind = host_vector_kind();
-    jit->map_generation = cpu->map_generation;
     jit_emit_trampolines(jit);
     if (options->lockstep) {
         jit->lockstep = lockstep_new();
@@ -244,7 +255,11 @@ void jit_free(Jit *jit)
     jit->cpu->jit.jit = NULL;
     g_ptr_array_free(jit->blocks, true);
     g_ptr_array_free(jit->links, true);
-    g_ptr_array_free(jit->slots_used, true);
+    for (unsigned i = 0; i < G_N_ELEMENTS(jit->slots_used); i++) {
+        g_free(jit->slots_used[i].links);
+    }
+    g_free(jit->jump_info);
+    g_free(jit->local_jumps);
     g_free(jit->trans);
     lockstep_free(jit->lockstep);
     g_free(jit->stats.fallbacks);

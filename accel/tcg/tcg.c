@@ -100,6 +100,15 @@ static void tcg_vcpu_free(Vcpu *vcpu)
     }
 }
 
+static void tcg_log_stats(Vcpu *vcpu)
+{
+    const Jit *jit = x86_cpu(vcpu)->jit.jit;
+
+    if (jit) {
+        jit_log_stats(jit);
+    }
+}
+
 static const AccelOps tcg_accel = {
     .name = "tcg",
     .desc = "our own CPU, on every host",
@@ -109,6 +118,7 @@ static const AccelOps tcg_accel = {
     .machine_free = g_free,
     .vcpu_init = tcg_vcpu_init,
     .vcpu_free = tcg_vcpu_free,
+    .vcpu_log_stats = tcg_log_stats,
 };
 
 ACCEL_TYPE(tcg_accel);

@@ -93,4 +93,13 @@ static inline Block *code_find(X86CPU *cpu, JumpEntry *jumps)
     return code_find_slow(cpu, pc, entry);
 }
 
+/* True if the block just found at the CPU's RIP lies on a global page. */
+static inline bool code_is_global(const X86CPU *cpu, const JumpEntry *jumps)
+{
+    uint64_t pc = code_pc(cpu);
+    const JumpEntry *entry = &jumps[(pc ^ (pc >> 12)) % JUMP_CACHE_SIZE];
+
+    return entry->pc == pc && entry->key == code_jump_key(cpu, cpu->map_global_generation);
+}
+
 #endif
