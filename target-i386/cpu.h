@@ -127,6 +127,7 @@ typedef struct X86JitState {
     uint8_t vec;            /* vector state is in the host's registers: VEC_* of accel/tcg/jit.h */
     uint8_t vec_wanted;     /* and this much is to be there when the slow path returns */
     bool leave;             /* a block was dropped: leave translated code */
+    bool flags_left;        /* code was left with the flags in @flags, not in cc */
     uint32_t poll;          /* another thread wants attention */
     uint32_t exit_link;     /* number of the link by which code was left, from 1; 0: none */
     uint32_t mxcsr_default;

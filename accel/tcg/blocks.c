@@ -5,28 +5,6 @@
  */
 #include "accel/tcg/jit.h"
 
-#include "target-i386/interp/vector.h"
-
-uint32_t jit_mode(const X86CPU *cpu)
-{
-    uint32_t mode = cpu->mmu_view << MODE_VIEW_SHIFT | (cpu->cpl == 3 ? MODE_USER : 0);
-    bool usable = !(cpu->cr0 & (CR0_TS | CR0_EM));
-    bool masked = (cpu->x87.mxcsr & MXCSR_MASKS) == MXCSR_MASKS;
-
-    if (cpu->code_size != 64 || ((cpu->cr0 & CR0_AM) && (cpu->eflags & FL_AC) && cpu->cpl == 3)) {
-        return MODE_NEVER;
-    }
-    if (usable && masked && (cpu->cr4 & CR4_OSFXSR)) {
-        mode |= MODE_SSE;
-    }
-    if (!(cpu->cr0 & CR0_TS) && masked && (cpu->cr4 & CR4_OSXSAVE) &&
-        !(~cpu->xcr0 & (XCR0_SSE | XCR0_AVX))) {
-        mode |= MODE_AVX;
-        mode |= ~cpu->xcr0 & XCR0_AVX512 ? 0 : MODE_AVX512;
-    }
-    return mode | MODE_CODE64;
-}
-
 TransBlock *jit_find(Jit *jit, Block *block, uint32_t mode)
 {
     uint64_t rip = jit->cpu->cpu_rip;

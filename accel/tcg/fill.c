@@ -1,10 +1,42 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * TLB misses of translated code. Compiled for general registers only, since the guest's vector
- * state stays in the host's meanwhile.
+ * TLB misses of translated code, and system instructions in their common case. Compiled for general
+ * registers only, since the guest's vector state stays in the host's meanwhile.
  */
 #include "accel/tcg/jit.h"
+#include "target-i386/interp/quick.h"
 #include "target-i386/mmu.h"
+
+/* AH has SF ZF AF PF CF as EFLAGS does, AL is OF. */
+static uint32_t flags_to_cc(uint16_t flags)
+{
+    return (flags >> 8 & (FL_ARITH & 0xff)) | (flags & 1 ? FL_OF : 0);
+}
+
+static uint16_t flags_from_cc(uint32_t cc)
+{
+    return (cc & 0xff) << 8 | 2 << 8 | (cc & FL_OF ? 1 : 0);
+}
+
+void jit_flags_to_cpu(X86CPU *cpu)
+{
+    cpu->cc = flags_to_cc(cpu->jit.flags);
+}
+
+void jit_flags_from_cpu(X86CPU *cpu)
+{
+    cpu->jit.flags = flags_from_cc(cpu->cc);
+}
+
+uint64_t jit_insn_rip(const TransBlock *tb, unsigned number)
+{
+    uint64_t rip = tb->rip;
+
+    for (unsigned i = 0; i < number; i++) {
+        rip += tb->block->insns[i].len;
+    }
+    return rip;
+}
 
 bool jit_fill_site(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site, uint64_t va)
 {
@@ -14,11 +46,58 @@ bool jit_fill_site(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site, uint
                     site->flags & SITE_WRITE);
 }
 
+/* Where to go on at RIP without leaving; else to leave, all being done. */
+static const void *next_known(X86CPU *cpu, Jit *jit)
+{
+    const JitJump *jump = &cpu->jit.jumps[jit_jump_hash(cpu->cpu_rip)];
+    uint32_t mode = jit_mode(cpu);
+    bool shadow = cpu->interrupt_shadow;
+    uint64_t salt;
+
+    if (vcpu_pending(&cpu->vcpu) || cpu->debug_active || mode == MODE_NEVER) {
+        return jit->leave;
+    }
+    salt = jit_salt(jit, mode);
+    if (jump->tag != (cpu->cpu_rip ^ salt)) {
+        return jit->leave;
+    }
+    /* The next instruction runs now, and no event before it. */
+    cpu->interrupt_shadow = false;
+    jit->known_pending = 0;
+    __atomic_store_n(&cpu->jit.salt, salt, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&cpu->jit.poll, __ATOMIC_SEQ_CST)) {
+        cpu->interrupt_shadow = shadow;
+        return jit->leave;
+    }
+    return jump->host;
+}
+
+static const void *quick(X86CPU *cpu, Jit *jit, const TransBlock *tb, const SiteInfo *site)
+{
+    const Insn *insn = &tb->block->insns[site->insn];
+
+    if (!(site->flags & SITE_FLAGS)) {
+        return NULL;
+    }
+    jit_flags_to_cpu(cpu);
+    cpu->cpu_rip = jit_insn_rip(tb, site->insn);
+    if (!interp_quick(cpu, insn)) {
+        return NULL;
+    }
+    jit_flags_from_cpu(cpu);
+    jit->stats.quick++;
+    return insn->flags & INSN_END ? next_known(cpu, jit)
+                                  : jit->buffer.rx + tb->insn_host[site->insn + 1];
+}
+
 const void *jit_fill(X86CPU *cpu, const SiteInfo *site, uint64_t va)
 {
     Jit *jit = cpu->jit.jit;
     const TransBlock *tb = jit->blocks->pdata[site->tb];
 
+    if ((site->flags & SITE_QUICK) && !jit->lockstep) {
+        return quick(cpu, jit, tb, site);
+    }
     if (jit->lockstep || !jit_fill_site(cpu, tb, site, va)) {
         return NULL;
     }

@@ -4,37 +4,6 @@
 
 #include "target-i386/mmu.h"
 
-/* AH has SF ZF AF PF CF as EFLAGS does, AL is OF. */
-static uint32_t flags_to_cc(uint16_t flags)
-{
-    return (flags >> 8 & (FL_ARITH & 0xff)) | (flags & 1 ? FL_OF : 0);
-}
-
-static uint16_t flags_from_cc(uint32_t cc)
-{
-    return (cc & 0xff) << 8 | 2 << 8 | (cc & FL_OF ? 1 : 0);
-}
-
-void jit_flags_to_cpu(X86CPU *cpu)
-{
-    cpu->cc = flags_to_cc(cpu->jit.flags);
-}
-
-void jit_flags_from_cpu(X86CPU *cpu)
-{
-    cpu->jit.flags = flags_from_cc(cpu->cc);
-}
-
-static uint64_t insn_rip(const TransBlock *tb, unsigned number)
-{
-    uint64_t rip = tb->rip;
-
-    for (unsigned i = 0; i < number; i++) {
-        rip += tb->block->insns[i].len;
-    }
-    return rip;
-}
-
 /* True if translated code may go on behind an interpreted instruction. */
 static bool may_go_on(const X86CPU *cpu, const Jit *jit, const TransBlock *tb)
 {
@@ -75,7 +44,7 @@ const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va)
     TransBlock *tb = g_ptr_array_index(jit->blocks, site->tb);
     const Insn *insn = &tb->block->insns[site->insn];
 
-    cpu->cpu_rip = insn_rip(tb, site->insn);
+    cpu->cpu_rip = jit_insn_rip(tb, site->insn);
     if (site->flags & SITE_FLAGS) {
         jit_flags_to_cpu(cpu);
     }

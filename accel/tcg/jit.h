@@ -102,13 +102,14 @@ enum {
     SITE_GROUP = 1u << 3,    /* the check serves later accesses too: a failed one ends the block */
     SITE_FILL = 1u << 4,     /* an access that missed the TLB; else: interpret */
     SITE_ALIGN = 1u << 5,    /* and must be aligned to its size */
+    SITE_QUICK = 1u << 7,    /* no access: interp_quick() may do */
     SITE_LOOKUP = 1u << 6,   /* no access: the jump cache does not know the address r9 */
 };
 
 /* Statistics, for `info jit` and -d stats. */
 typedef struct JitStats {
     uint64_t translated, translated_insns, translate_ns;
-    uint64_t entries, interpreted, fills, slow, next, fast, group_failed, flushes;
+    uint64_t entries, interpreted, fills, slow, next, quick, group_failed, flushes;
     uint64_t links, followed, map_changes, global_changes;
     uint64_t *fallbacks;     /* by mnemonic */
 } JitStats;
@@ -259,6 +260,8 @@ void lockstep_stopped(Jit *jit, unsigned insn, bool whole);
 
 /* A check for several stack accesses of @tb failed: they straddle pages, or fault. */
 void jit_group_failed(Jit *jit, TransBlock *tb);
+/* RIP of instruction @number. */
+uint64_t jit_insn_rip(const TransBlock *tb, unsigned number);
 void jit_flags_to_cpu(X86CPU *cpu);
 void jit_flags_from_cpu(X86CPU *cpu);
 

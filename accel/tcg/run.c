@@ -137,7 +137,6 @@ static void after_link(Jit *jit)
     cpu->jit.exit_link = 0;
     cpu->cpu_rip = link->target;
     jit->pending_link = link;
-    jit_flags_to_cpu(cpu);
 }
 
 static void run_in_lockstep(Jit *jit, TransBlock *tb)
@@ -194,7 +193,11 @@ bool jit_run(X86CPU *cpu, Block *block)
         run_in_lockstep(jit, tb);
         return true;
     }
+    cpu->jit.flags_left = false;
     jit->enter(tb->entry_m);
+    if (cpu->jit.flags_left) {
+        jit_flags_to_cpu(cpu);
+    }
     if (cpu->jit.exit_link) {
         after_link(jit);
     }

@@ -1,11 +1,33 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Salts: what mode and address space a jump-cache entry is for, in bits 61:48 of its tag, in which
- * canonical addresses of one half are alike.
+ * Modes, and salts: what mode and address space a jump-cache entry is for, in bits 61:48 of its
+ * tag, in which canonical addresses of one half are alike. Compiled for general registers only; but
+ * not so jit_note_map(), which calls the C library.
  */
 #include "accel/tcg/jit.h"
+#include "target-i386/interp/vector.h"
 
 #define SPACES 1024u /* that salts can tell apart */
+
+uint32_t jit_mode(const X86CPU *cpu)
+{
+    uint32_t mode = cpu->mmu_view << MODE_VIEW_SHIFT | (cpu->cpl == 3 ? MODE_USER : 0);
+    bool usable = !(cpu->cr0 & (CR0_TS | CR0_EM));
+    bool masked = (cpu->x87.mxcsr & MXCSR_MASKS) == MXCSR_MASKS;
+
+    if (cpu->code_size != 64 || ((cpu->cr0 & CR0_AM) && (cpu->eflags & FL_AC) && cpu->cpl == 3)) {
+        return MODE_NEVER;
+    }
+    if (usable && masked && (cpu->cr4 & CR4_OSFXSR)) {
+        mode |= MODE_SSE;
+    }
+    if (!(cpu->cr0 & CR0_TS) && masked && (cpu->cr4 & CR4_OSXSAVE) &&
+        !(~cpu->xcr0 & (XCR0_SSE | XCR0_AVX))) {
+        mode |= MODE_AVX;
+        mode |= ~cpu->xcr0 & XCR0_AVX512 ? 0 : MODE_AVX512;
+    }
+    return mode | MODE_CODE64;
+}
 
 static unsigned mode_number(Jit *jit, uint32_t mode)
 {

@@ -110,6 +110,10 @@ static void emit_leave(Jit *jit, Asm *a)
     jit->leave = here(jit, a);
     store_pinned(a);
     jit->leave_stored = here(jit, a);
+    put8(a, 0x65); /* mov byte [flags_left], 1 */
+    put8(a, 0xc6);
+    emit_modrm_mem(a, 0, &GS(jit.flags_left));
+    put8(a, 1);
     emit_save_vector(jit, a);
     jit->leave_saved = here(jit, a);
     emit_lea(a, H_RSP, (HostMem){.base = H_RSP, .index = H_NONE, .disp = 8});
