@@ -98,6 +98,10 @@ void trans_push(Trans *t)
         push_imm(t, (uint64_t)op->imm.value.s);
         return;
     }
+    if (op->type == ZYDIS_OPERAND_TYPE_MEMORY) {
+        trans_push_memory(t);
+        return;
+    }
     guest = insn_register_offset(op->reg.value) / 8;
     host = trans_host_reg(guest);
     m = trans_stack(t, -8, 8, true);

@@ -52,6 +52,7 @@ static const void *next_known(X86CPU *cpu, Jit *jit)
     const JitJump *jump = &cpu->jit.jumps[jit_jump_hash(cpu->cpu_rip)];
     uint32_t mode = jit_mode(cpu);
     bool shadow = cpu->interrupt_shadow;
+    const void *host = jump->host;
     uint64_t salt;
 
     if (vcpu_pending(&cpu->vcpu) || cpu->debug_active || mode == MODE_NEVER) {
@@ -59,6 +60,14 @@ static const void *next_known(X86CPU *cpu, Jit *jit)
     }
     salt = jit_salt(jit, mode);
     if (jump->tag != (cpu->cpu_rip ^ salt)) {
+        host = jit_refill_jump(jit, cpu->cpu_rip ^ salt);
+    }
+    if (!host && shadow) { /* take STI back: jit_slow() finds what follows */
+        cpu->eflags &= ~FL_IF;
+        cpu->interrupt_shadow = false;
+        return NULL;
+    }
+    if (!host) {
         return jit->leave;
     }
     /* The next instruction runs now, and no event before it. */
@@ -69,7 +78,7 @@ static const void *next_known(X86CPU *cpu, Jit *jit)
         cpu->interrupt_shadow = shadow;
         return jit->leave;
     }
-    return jump->host;
+    return host;
 }
 
 static const void *quick(X86CPU *cpu, Jit *jit, const TransBlock *tb, const SiteInfo *site)
@@ -97,6 +106,9 @@ const void *jit_fill(X86CPU *cpu, const SiteInfo *site, uint64_t va)
 
     if ((site->flags & SITE_QUICK) && !jit->lockstep) {
         return quick(cpu, jit, tb, site);
+    }
+    if ((site->flags & SITE_LOOKUP) && !jit->lockstep) {
+        return jit_refill_jump(jit, va) ? jit->buffer.rx + tb->insn_host[site->insn] : NULL;
     }
     if (jit->lockstep || !jit_fill_site(cpu, tb, site, va)) {
         return NULL;

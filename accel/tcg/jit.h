@@ -81,6 +81,16 @@ typedef struct JumpInfo {
     bool global;             /* the mapping lasts until map_global_generation changes */
 } JumpInfo;
 
+/* Behind the jump cache, which has one entry for many addresses. */
+typedef struct Jump2 {
+    uint64_t tag;
+    uint32_t id;             /* of the block, which may be no more */
+    bool global;
+} Jump2;
+
+#define JUMP2_SETS 4096u
+#define JUMP2_WAYS 4u
+
 /* A map_generation or map_global_generation that has a number in salts. */
 typedef struct JitSpace {
     uint64_t generation;
@@ -110,7 +120,7 @@ enum {
 typedef struct JitStats {
     uint64_t translated, translated_insns, translate_ns;
     uint64_t entries, interpreted, fills, slow, next, quick, group_failed, flushes;
-    uint64_t links, followed, map_changes, global_changes;
+    uint64_t links, followed, refills, map_changes, global_changes;
     uint64_t *fallbacks;     /* by mnemonic */
 } JitStats;
 
@@ -129,6 +139,8 @@ struct Jit {
     unsigned last_space;     /* the last number given out */
     unsigned user_space, global_space; /* numbers of the current address space */
     JumpInfo *jump_info;     /* as X86JitState.jumps */
+    Jump2 (*jumps2)[JUMP2_WAYS];
+    unsigned jump2_victim;
     uint16_t *local_jumps;   /* entries of supervisor code on local pages */
     unsigned local_count;
     Link *pending_link;      /* by which code was left: to be joined to what runs next */
@@ -203,6 +215,8 @@ void jit_unlink(Jit *jit, Link *link);
 void jit_slot_unused(Jit *jit, Link *link);
 /* Puts @tb into the jump cache. */
 void jit_remember(Jit *jit, TransBlock *tb, uint64_t salt, bool global);
+/* Puts what has @tag into the jump cache, if it is known; its code, or NULL. */
+const void *jit_refill_jump(Jit *jit, uint64_t tag);
 void jit_forget_jumps(Jit *jit);
 /* Joins the link by which code is being left to what the jump cache knows; NULL: leave. */
 const void *jit_follow(X86CPU *cpu);

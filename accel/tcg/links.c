@@ -118,7 +118,39 @@ void jit_forget_jumps(Jit *jit)
     for (unsigned i = 0; i < 1u << JIT_JUMP_BITS; i++) {
         jumps[i].tag = 0;
     }
+    for (unsigned i = 0; i < JUMP2_SETS * JUMP2_WAYS; i++) {
+        jit->jumps2[0][i].tag = 0;
+    }
     jit->local_count = 0;
+}
+
+static Jump2 *jump2_set(Jit *jit, uint64_t tag)
+{
+    return jit->jumps2[(tag * 0x9e3779b97f4a7c15) >> 52];
+}
+
+static void enter_jump(Jit *jit, TransBlock *tb, uint64_t tag, bool global)
+{
+    unsigned hash = jit_jump_hash(tb->rip);
+
+    jit->cpu->jit.jumps[hash] = (JitJump){.tag = tag, .host = tb->entry_m};
+    jit->jump_info[hash] = (JumpInfo){.tb = tb, .global = global};
+}
+
+static void enter_jump2(Jit *jit, const TransBlock *tb, uint64_t tag, bool global)
+{
+    Jump2 *set = jump2_set(jit, tag), *place = NULL;
+
+    for (unsigned way = 0; way < JUMP2_WAYS; way++) {
+        if (set[way].tag == tag || !set[way].tag) {
+            place = &set[way];
+            break;
+        }
+    }
+    if (!place) {
+        place = &set[jit->jump2_victim++ % JUMP2_WAYS];
+    }
+    *place = (Jump2){.tag = tag, .id = tb->id, .global = global};
 }
 
 /*
@@ -127,16 +159,36 @@ void jit_forget_jumps(Jit *jit)
  */
 void jit_remember(Jit *jit, TransBlock *tb, uint64_t salt, bool global)
 {
-    unsigned hash = jit_jump_hash(tb->rip);
+    uint64_t tag = tb->rip ^ salt;
 
-    if (!(tb->mode & MODE_USER) && !global) {
+    if ((tb->mode & MODE_USER) || global) {
+        enter_jump2(jit, tb, tag, global);
+    } else {
         if (jit->local_count == 1u << JIT_JUMP_BITS) {
             jit_forget_jumps(jit);
         }
-        jit->local_jumps[jit->local_count++] = hash;
+        jit->local_jumps[jit->local_count++] = jit_jump_hash(tb->rip);
     }
-    jit->cpu->jit.jumps[hash] = (JitJump){.tag = tb->rip ^ salt, .host = tb->entry_m};
-    jit->jump_info[hash] = (JumpInfo){.tb = tb, .global = global};
+    enter_jump(jit, tb, tag, global);
+}
+
+const void *jit_refill_jump(Jit *jit, uint64_t tag)
+{
+    const Jump2 *set = jump2_set(jit, tag);
+
+    for (unsigned way = 0; way < JUMP2_WAYS; way++) {
+        if (set[way].tag == tag) {
+            TransBlock *tb = jit->blocks->pdata[set[way].id];
+
+            if (!tb || tb->regroup) {
+                return NULL;
+            }
+            enter_jump(jit, tb, tag, set[way].global);
+            jit->stats.refills++;
+            return tb->entry_m;
+        }
+    }
+    return NULL;
 }
 
 const void *jit_follow(X86CPU *cpu)
@@ -146,8 +198,9 @@ const void *jit_follow(X86CPU *cpu)
     unsigned hash = jit_jump_hash(link->target);
     uint64_t salt = __atomic_load_n(&cpu->jit.salt, __ATOMIC_RELAXED);
     const JumpInfo *info = &jit->jump_info[hash];
+    uint64_t tag = link->target ^ salt;
 
-    if (jit->lockstep || cpu->jit.jumps[hash].tag != (link->target ^ salt) ||
+    if (jit->lockstep || (cpu->jit.jumps[hash].tag != tag && !jit_refill_jump(jit, tag)) ||
         info->tb->mode != link->mode) {
         return NULL;
     }

@@ -102,15 +102,20 @@ const void *jit_next(X86CPU *cpu)
     const void *host = jump->host;
     uint64_t salt;
 
-    if (vcpu_pending(&cpu->vcpu) || cpu->vcpu.halted || cpu->interrupt_shadow ||
-        cpu->debug_active || mode == MODE_NEVER || log_enabled(LOG_EXEC)) {
+    if (vcpu_pending(&cpu->vcpu) || cpu->vcpu.halted || cpu->debug_active ||
+        mode == MODE_NEVER || log_enabled(LOG_EXEC)) {
         return NULL;
     }
     jit_note_map(jit);
     salt = jit_salt(jit, mode);
     if (jump->tag != (cpu->cpu_rip ^ salt)) {
+        host = jit_refill_jump(jit, cpu->cpu_rip ^ salt);
+    }
+    if (!host) {
         Block *block = code_find(cpu, code_jump_entries(cpu->code));
-        TransBlock *tb = jit_find(jit, block, mode);
+        /* Behind STI the run loop interprets, so that the block must become hot here. */
+        TransBlock *tb = cpu->interrupt_shadow ? jit_find_or_translate(jit, block, mode)
+                                               : jit_find(jit, block, mode);
 
         if (!tb || tb->regroup) {
             return NULL;
@@ -122,6 +127,7 @@ const void *jit_next(X86CPU *cpu)
     if (!set_salt(cpu, salt)) {
         return NULL;
     }
+    cpu->interrupt_shadow = false; /* the next instruction runs now, and no event before it */
     jit_flags_from_cpu(cpu);
     cpu->jit.leave = false;
     jit->stats.next++;
@@ -231,6 +237,7 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
         jit->slots_used[i].links = g_new(Link *, JIT_SLOTS);
     }
     jit->jump_info = g_new0(JumpInfo, 1u << JIT_JUMP_BITS);
+    jit->jumps2 = g_malloc0(sizeof(Jump2[JUMP2_WAYS]) * JUMP2_SETS);
     jit->local_jumps = g_new(uint16_t, 1u << JIT_JUMP_BITS);
     jit->trans = g_new0(Trans, 1);
     jit->stats.fallbacks = g_new0(uint64_t, ZYDIS_MNEMONIC_MAX_VALUE + 1);
@@ -262,6 +269,7 @@ void jit_free(Jit *jit)
         g_free(jit->slots_used[i].links);
     }
     g_free(jit->jump_info);
+    g_free(jit->jumps2);
     g_free(jit->local_jumps);
     g_free(jit->trans);
     lockstep_free(jit->lockstep);

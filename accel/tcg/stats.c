@@ -55,11 +55,13 @@ void jit_log_stats(const Jit *jit)
     log_write(LOG_STATS, "jit: cpu %u: %" G_GUINT64_FORMAT " entries, %" G_GUINT64_FORMAT
               " interpreted blocks, %" G_GUINT64_FORMAT " TLB fills, %" G_GUINT64_FORMAT
               " interpreted instructions (%" G_GUINT64_FORMAT " went on with the next block), %"
-              G_GUINT64_FORMAT " in short cuts", index, s->entries, s->interpreted, s->fills,
-              s->slow, s->next, s->quick);
+              G_GUINT64_FORMAT " in short cuts",
+              index, s->entries, s->interpreted, s->fills, s->slow, s->next, s->quick);
     log_write(LOG_STATS, "jit: cpu %u: %" G_GUINT64_FORMAT " links, %" G_GUINT64_FORMAT
-              " followed, %" G_GUINT64_FORMAT " map changes, %" G_GUINT64_FORMAT
-              " of them of global pages, %" G_GUINT64_FORMAT " group checks failed", index,
-              s->links, s->followed, s->map_changes, s->global_changes, s->group_failed);
+              " followed, %" G_GUINT64_FORMAT " jumps refilled, %" G_GUINT64_FORMAT
+              " map changes, %" G_GUINT64_FORMAT " of them of global pages, %" G_GUINT64_FORMAT
+              " group checks failed",
+              index, s->links, s->followed, s->refills, s->map_changes, s->global_changes,
+              s->group_failed);
     log_fallbacks(jit, index);
 }

@@ -136,6 +136,7 @@ void trans_call_indirect(Trans *t);
 void trans_return(Trans *t);
 void trans_push(Trans *t);
 void trans_pop(Trans *t);
+void trans_push_memory(Trans *t); /* system.c */
 void trans_leave(Trans *t);
 void trans_divide(Trans *t);
 /* The end of a block that does not jump. */
