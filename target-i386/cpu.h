@@ -109,15 +109,11 @@ typedef struct X87State {
 } X87State;
 
 /*
- * What translated code reaches by displacements (accel/tcg/). A jump's tag is the address with the
- * salt of mode and address space, so that a change of either needs no flush.
+ * What translated code reaches by displacements (accel/tcg/). The tag of a jump is minus the sum of
+ * the address and the salt of mode and address space, so that a change of either needs no flush.
  */
-#define JIT_JUMP_BITS 14
+#define JIT_JUMP_BITS 16
 #define JIT_SLOTS (1u << 16)
-typedef struct JitJump {
-    uint64_t tag;
-    const void *host;
-} JitJump;
 
 typedef struct X86JitState {
     struct X86CPU *cpu;     /* itself */
@@ -131,10 +127,12 @@ typedef struct X86JitState {
     uint32_t poll;          /* another thread wants attention */
     uint32_t exit_link;     /* number of the link by which code was left, from 1; 0: none */
     uint32_t mxcsr_default;
-    uint64_t scratch[4];
+    uint64_t scratch[6];
     const void *resume;
-    JitJump *resume_jump;   /* lockstep: made for one branch */
-    JitJump jumps[1u << JIT_JUMP_BITS];
+    uint64_t *lockstep_tag; /* of the jump made for one branch in lockstep */
+    uint64_t jump_tag[1u << JIT_JUMP_BITS];
+    const void *jump_f[1u << JIT_JUMP_BITS]; /* entries with the flags in the host's register */
+    const void *jump_m[1u << JIT_JUMP_BITS]; /* and with the flags in memory */
     const void *slots[JIT_SLOTS]; /* where direct jumps to other pages lead */
 } X86JitState;
 

@@ -37,7 +37,7 @@ Link *jit_link_new(Jit *jit, TransBlock *from, uint64_t target)
 
 TransBlock *jit_block_new(Jit *jit, Block *block, uint32_t mode)
 {
-    TransBlock *tb = g_malloc0(sizeof(*tb) + (block->count + 1) * sizeof(tb->insn_host[0]));
+    TransBlock *tb = g_malloc0(sizeof(*tb) + (block->count + 1) * sizeof(tb->insns[0]));
 
     tb->block = block;
     tb->rip = jit->cpu->cpu_rip;
@@ -78,12 +78,20 @@ void jit_block_free(Jit *jit, TransBlock *tb)
 
 static void jumps_forget(Jit *jit, const TransBlock *tb)
 {
-    JitJump *jump = &jit->cpu->jit.jumps[jit_jump_hash(tb->rip)];
+    X86JitState *state = &jit->cpu->jit;
+    unsigned i = jit_jump_hash(tb->rip);
 
-    if (jump->host == tb->entry_m) {
-        jump->tag = 0;
-        jump->host = NULL;
+    if (state->jump_m[i] == tb->entry_m) {
+        state->jump_tag[i] = 0;
     }
+}
+
+void jit_isolate(Jit *jit, TransBlock *tb)
+{
+    while (tb->incoming) {
+        jit_unlink(jit, tb->incoming);
+    }
+    jumps_forget(jit, tb);
 }
 
 void jit_block_drop(Jit *jit, TransBlock *tb)
@@ -94,10 +102,7 @@ void jit_block_drop(Jit *jit, TransBlock *tb)
         at = &(*at)->next;
     }
     *at = tb->next;
-    while (tb->incoming) {
-        jit_unlink(jit, tb->incoming);
-    }
-    jumps_forget(jit, tb);
+    jit_isolate(jit, tb);
     jit_block_free(jit, tb);
     jit->cpu->jit.leave = true;
 }
@@ -123,6 +128,7 @@ void jit_flush(Jit *jit)
     g_ptr_array_set_size(jit->blocks, 0);
     g_ptr_array_set_size(jit->links, 0);
     jit->slot_count = 0;
+    jit->mode_count = 0;
     jit->pending_link = NULL;
     jit_forget_jumps(jit);
     code_buffer_reset(&jit->buffer);

@@ -28,16 +28,6 @@ void jit_flags_from_cpu(X86CPU *cpu)
     cpu->jit.flags = flags_from_cc(cpu->cc);
 }
 
-uint64_t jit_insn_rip(const TransBlock *tb, unsigned number)
-{
-    uint64_t rip = tb->rip;
-
-    for (unsigned i = 0; i < number; i++) {
-        rip += tb->block->insns[i].len;
-    }
-    return rip;
-}
-
 bool jit_fill_site(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site, uint64_t va)
 {
     return (site->flags & SITE_FILL) &&
@@ -49,19 +39,16 @@ bool jit_fill_site(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site, uint
 /* Where to go on at RIP without leaving; else to leave, all being done. */
 static const void *next_known(X86CPU *cpu, Jit *jit)
 {
-    const JitJump *jump = &cpu->jit.jumps[jit_jump_hash(cpu->cpu_rip)];
     uint32_t mode = jit_mode(cpu);
     bool shadow = cpu->interrupt_shadow;
-    const void *host = jump->host;
+    const void *host;
     uint64_t salt;
 
     if (vcpu_pending(&cpu->vcpu) || cpu->debug_active || mode == MODE_NEVER) {
         return jit->leave;
     }
     salt = jit_salt(jit, mode);
-    if (jump->tag != (cpu->cpu_rip ^ salt)) {
-        host = jit_refill_jump(jit, cpu->cpu_rip ^ salt);
-    }
+    host = salt ? jit_find_jump(jit, cpu->cpu_rip, salt) : NULL;
     if (!host && shadow) { /* take STI back: jit_slow() finds what follows */
         cpu->eflags &= ~FL_IF;
         cpu->interrupt_shadow = false;
@@ -84,19 +71,29 @@ static const void *next_known(X86CPU *cpu, Jit *jit)
 static const void *quick(X86CPU *cpu, Jit *jit, const TransBlock *tb, const SiteInfo *site)
 {
     const Insn *insn = &tb->block->insns[site->insn];
+    const void *host;
 
     if (!(site->flags & SITE_FLAGS)) {
         return NULL;
     }
     jit_flags_to_cpu(cpu);
-    cpu->cpu_rip = jit_insn_rip(tb, site->insn);
+    cpu->cpu_rip = tb->rip + site->offset;
+    cpu->regs[R_RSP] += site->sp_lag;
     if (!interp_quick(cpu, insn)) {
+        cpu->regs[R_RSP] -= site->sp_lag;
         return NULL;
     }
     jit_flags_from_cpu(cpu);
     jit->stats.quick++;
-    return insn->flags & INSN_END ? next_known(cpu, jit)
-                                  : jit->buffer.rx + tb->insn_host[site->insn + 1];
+    if (!(insn->flags & INSN_END)) {
+        cpu->regs[R_RSP] -= tb->insns[site->insn + 1].sp_lag;
+        return jit->buffer.rx + tb->insns[site->insn + 1].host;
+    }
+    host = next_known(cpu, jit);
+    if (!host) {
+        cpu->regs[R_RSP] -= site->sp_lag;
+    }
+    return host;
 }
 
 const void *jit_fill(X86CPU *cpu, const SiteInfo *site, uint64_t va)
@@ -108,11 +105,16 @@ const void *jit_fill(X86CPU *cpu, const SiteInfo *site, uint64_t va)
         return quick(cpu, jit, tb, site);
     }
     if ((site->flags & SITE_LOOKUP) && !jit->lockstep) {
-        return jit_refill_jump(jit, va) ? jit->buffer.rx + tb->insn_host[site->insn] : NULL;
+        tb = jit_refill_jump(jit, va);
+        if (!tb) {
+            return NULL;
+        }
+        cpu->jit.scratch[4] = tb->rip; /* r9, as it was */
+        return jit->buffer.rx + site->retry;
     }
     if (jit->lockstep || !jit_fill_site(cpu, tb, site, va)) {
         return NULL;
     }
     jit->stats.fills++;
-    return jit->buffer.rx + tb->insn_host[site->insn];
+    return jit->buffer.rx + site->retry;
 }

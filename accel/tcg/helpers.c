@@ -16,24 +16,27 @@ static bool may_go_on(const X86CPU *cpu, const Jit *jit, const TransBlock *tb)
 static const void *lockstep_slow(X86CPU *cpu, Jit *jit, TransBlock *tb, const SiteInfo *site,
                                  uint64_t va)
 {
-    uint64_t target = va ^ cpu->jit.salt;
-    JitJump *jump = &cpu->jit.jumps[jit_jump_hash(target)];
+    uint64_t target = va - cpu->jit.salt;
+    unsigned i = jit_jump_hash(target);
 
     if (jit_fill_site(cpu, tb, site, va) &&
         (!(site->flags & SITE_WRITE) || lockstep_note_write(jit, va))) {
         cpu->jit.vec_wanted = site->vec;
-        return jit->buffer.rx + tb->insn_host[site->insn];
+        return jit->buffer.rx + site->retry;
     }
     if (site->flags & SITE_LOOKUP) {
-        jump->tag = va;
-        jump->host = jit->leave;
-        cpu->jit.resume_jump = jump;
+        cpu->jit.jump_tag[i] = -va;
+        cpu->jit.jump_f[i] = jit->leave_flags;
+        cpu->jit.jump_m[i] = jit->leave;
+        cpu->jit.lockstep_tag = &cpu->jit.jump_tag[i];
         cpu->cpu_rip = target;
+        cpu->jit.scratch[4] = target; /* r9 */
         lockstep_stopped(jit, 0, true);
         cpu->jit.vec_wanted = site->vec;
-        return jit->buffer.rx + tb->insn_host[site->insn];
+        return jit->buffer.rx + site->retry;
     }
     lockstep_stopped(jit, site->insn, false);
+    cpu->regs[R_RSP] += site->sp_lag;
     jit->skip = true;
     return NULL;
 }
@@ -44,16 +47,17 @@ const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va)
     TransBlock *tb = g_ptr_array_index(jit->blocks, site->tb);
     const Insn *insn = &tb->block->insns[site->insn];
 
-    cpu->cpu_rip = jit_insn_rip(tb, site->insn);
+    cpu->cpu_rip = tb->rip + site->offset;
     if (site->flags & SITE_FLAGS) {
         jit_flags_to_cpu(cpu);
     }
     if (jit->lockstep) {
         return lockstep_slow(cpu, jit, tb, site, va);
     }
+    cpu->regs[R_RSP] += site->sp_lag;
     if (site->flags & SITE_GROUP) {
         jit->skip = true;
-        jit_group_failed(jit, tb);
+        jit_group_failed(jit, tb, site->flags & SITE_STACK ? JIT_NO_STACK : JIT_NO_ADDRESS);
         return NULL;
     }
     jit->stats.slow++;
@@ -71,5 +75,6 @@ const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va)
     }
     jit_flags_from_cpu(cpu);
     cpu->jit.vec_wanted = site->vec;
-    return jit->buffer.rx + tb->insn_host[site->insn + 1];
+    cpu->regs[R_RSP] -= tb->insns[site->insn + 1].sp_lag;
+    return jit->buffer.rx + tb->insns[site->insn + 1].host;
 }

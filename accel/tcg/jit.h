@@ -49,6 +49,9 @@ typedef struct Link {
 
 #define LINKS_MAX 2
 
+/* Kinds of accesses that a block checks one by one, for their checks in common failed. */
+enum { JIT_NO_STACK = 1u << 0, JIT_NO_ADDRESS = 1u << 1 };
+
 struct TransBlock {
     Block *block;
     TransBlock *next;        /* of the same decoded block */
@@ -59,14 +62,17 @@ struct TransBlock {
     const uint8_t *entry_m;  /* flags in memory */
     Link *incoming;
     uint16_t group_failed;   /* how often a check for several accesses failed */
-    bool regroup;            /* too often: to be translated without such */
-    bool no_groups;
+    uint8_t ungroup;         /* too often: to be translated without such (JIT_NO_*) */
+    uint8_t no_groups;       /* JIT_NO_*: what it was translated without */
     Link links[LINKS_MAX];
     uint8_t link_count;
     uint8_t count;           /* instructions */
     uint8_t undefined;       /* arithmetic flags undefined at its end, in the same form */
     uint8_t flags_in;        /* arithmetic flags that it needs at entry (bits 7:0, OF as bit 1) */
-    uint32_t insn_host[];    /* where each instruction begins, from the buffer's start; the end */
+    struct {
+        uint32_t host;       /* where it begins, from the buffer's start */
+        int16_t sp_lag;      /* guest stack pointer - r8 there */
+    } insns[];               /* and the end */
 };
 
 /* Links whose slots lead to blocks. */
@@ -104,6 +110,9 @@ typedef struct SiteInfo {
     uint8_t vec;             /* VEC_*: vector state that the code behind it relies on */
     uint16_t flags;          /* SITE_* */
     uint16_t size;           /* bytes of the access */
+    int16_t sp_lag;          /* guest stack pointer - r8 */
+    uint32_t retry;          /* where the access is tried again, from the buffer's start */
+    uint16_t offset;         /* of the instruction from the block's first */
 } SiteInfo;
 
 enum {
@@ -112,7 +121,8 @@ enum {
     SITE_GROUP = 1u << 3,    /* the check serves later accesses too: a failed one ends the block */
     SITE_FILL = 1u << 4,     /* an access that missed the TLB; else: interpret */
     SITE_ALIGN = 1u << 5,    /* and must be aligned to its size */
-    SITE_QUICK = 1u << 7,    /* no access: interp_quick() may do */
+    SITE_QUICK = 1u << 8,    /* no access: interp_quick() may do */
+    SITE_STACK = 1u << 7,    /* with SITE_GROUP: accesses by the stack pointer */
     SITE_LOOKUP = 1u << 6,   /* no access: the jump cache does not know the address r9 */
 };
 
@@ -138,7 +148,7 @@ struct Jit {
     JitSpace spaces[64];
     unsigned last_space;     /* the last number given out */
     unsigned user_space, global_space; /* numbers of the current address space */
-    JumpInfo *jump_info;     /* as X86JitState.jumps */
+    JumpInfo *jump_info;     /* as X86JitState.jump_tag */
     Jump2 (*jumps2)[JUMP2_WAYS];
     unsigned jump2_victim;
     uint16_t *local_jumps;   /* entries of supervisor code on local pages */
@@ -215,14 +225,16 @@ void jit_unlink(Jit *jit, Link *link);
 void jit_slot_unused(Jit *jit, Link *link);
 /* Puts @tb into the jump cache. */
 void jit_remember(Jit *jit, TransBlock *tb, uint64_t salt, bool global);
-/* Puts what has @tag into the jump cache, if it is known; its code, or NULL. */
-const void *jit_refill_jump(Jit *jit, uint64_t tag);
+/* Puts what has @tag, address and salt, into the jump cache; NULL if it is not known. */
+const TransBlock *jit_refill_jump(Jit *jit, uint64_t tag);
+/* The code for @rip under @salt, from the jump cache or what is behind it; NULL: not known. */
+const void *jit_find_jump(Jit *jit, uint64_t rip, uint64_t salt);
 void jit_forget_jumps(Jit *jit);
 /* Joins the link by which code is being left to what the jump cache knows; NULL: leave. */
 const void *jit_follow(X86CPU *cpu);
 /* Takes notice of a changed address space. */
 void jit_note_map(Jit *jit);
-/* The salt of @mode in the current address space; never 0. */
+/* The salt of @mode in the current address space; 0: no numbers are left, jit_flush() must be. */
 uint64_t jit_salt(Jit *jit, uint32_t mode);
 /*
  * After the instruction before RIP is done and all state is in memory: the next block's code if
@@ -239,10 +251,10 @@ void jit_block_dropped(void *opaque, Block *block);
 /* --- translation (translate.c) ------------------------------------------------------- */
 
 /*
- * Translates @block for the CPU's RIP and @mode; NULL if it cannot be (now). @no_groups: with a
- * check for each stack access.
+ * Translates @block for the CPU's RIP and @mode; NULL if it cannot be (now). @no_groups
+ * (JIT_NO_*): with a check for each access of that kind.
  */
-TransBlock *jit_translate(Jit *jit, Block *block, uint32_t mode, bool no_groups);
+TransBlock *jit_translate(Jit *jit, Block *block, uint32_t mode, unsigned no_groups);
 
 /* --- what generated code calls (helpers.c) ---------------------------------------------- */
 
@@ -272,16 +284,16 @@ bool lockstep_note_write(Jit *jit, uint64_t va);
 /* The translated run ended after @insn instructions, or at the block's end. */
 void lockstep_stopped(Jit *jit, unsigned insn, bool whole);
 
-/* A check for several stack accesses of @tb failed: they straddle pages, or fault. */
-void jit_group_failed(Jit *jit, TransBlock *tb);
-/* RIP of instruction @number. */
-uint64_t jit_insn_rip(const TransBlock *tb, unsigned number);
+/* A check for several accesses of @tb (JIT_NO_*) failed: they straddle pages, or fault. */
+void jit_group_failed(Jit *jit, TransBlock *tb, unsigned kind);
+/* Nothing leads to @tb but the run loop any more. */
+void jit_isolate(Jit *jit, TransBlock *tb);
 void jit_flags_to_cpu(X86CPU *cpu);
 void jit_flags_from_cpu(X86CPU *cpu);
 
 static inline unsigned jit_jump_hash(uint64_t rip)
 {
-    return ((uint32_t)rip ^ (uint32_t)rip >> 12) & ((1u << JIT_JUMP_BITS) - 1);
+    return rip & ((1u << JIT_JUMP_BITS) - 1);
 }
 
 #endif

@@ -76,8 +76,8 @@ static void reset_slots(Jit *jit, SlotList *list)
 
 void jit_link(Jit *jit, Link *link, TransBlock *to, bool global)
 {
-    if (link->to) {
-        return;
+    if (link->to || (link->at && to->block->ram2 != UINT64_MAX)) {
+        return; /* the second page of a block may change behind a jump within the first */
     }
     link->to = to;
     link->prev = NULL;
@@ -95,14 +95,12 @@ void jit_link(Jit *jit, Link *link, TransBlock *to, bool global)
 
 void jit_map_changed(Jit *jit, bool global)
 {
-    JitJump *jumps = jit->cpu->jit.jumps;
-
     reset_slots(jit, &jit->slots_used[false]);
     if (global) {
         reset_slots(jit, &jit->slots_used[true]);
     }
     for (unsigned i = 0; i < jit->local_count; i++) {
-        jumps[jit->local_jumps[i]].tag = 0;
+        jit->cpu->jit.jump_tag[jit->local_jumps[i]] = 0;
     }
     jit->local_count = 0;
     jit->stats.map_changes++;
@@ -110,19 +108,6 @@ void jit_map_changed(Jit *jit, bool global)
 }
 
 /* --- the jump cache --------------------------------------------------------------------- */
-
-void jit_forget_jumps(Jit *jit)
-{
-    JitJump *jumps = jit->cpu->jit.jumps;
-
-    for (unsigned i = 0; i < 1u << JIT_JUMP_BITS; i++) {
-        jumps[i].tag = 0;
-    }
-    for (unsigned i = 0; i < JUMP2_SETS * JUMP2_WAYS; i++) {
-        jit->jumps2[0][i].tag = 0;
-    }
-    jit->local_count = 0;
-}
 
 static Jump2 *jump2_set(Jit *jit, uint64_t tag)
 {
@@ -133,7 +118,9 @@ static void enter_jump(Jit *jit, TransBlock *tb, uint64_t tag, bool global)
 {
     unsigned hash = jit_jump_hash(tb->rip);
 
-    jit->cpu->jit.jumps[hash] = (JitJump){.tag = tag, .host = tb->entry_m};
+    jit->cpu->jit.jump_tag[hash] = -tag;
+    jit->cpu->jit.jump_f[hash] = tb->entry;
+    jit->cpu->jit.jump_m[hash] = tb->entry_m;
     jit->jump_info[hash] = (JumpInfo){.tb = tb, .global = global};
 }
 
@@ -159,20 +146,20 @@ static void enter_jump2(Jit *jit, const TransBlock *tb, uint64_t tag, bool globa
  */
 void jit_remember(Jit *jit, TransBlock *tb, uint64_t salt, bool global)
 {
-    uint64_t tag = tb->rip ^ salt;
+    uint64_t tag = tb->rip + salt;
 
     if ((tb->mode & MODE_USER) || global) {
         enter_jump2(jit, tb, tag, global);
     } else {
         if (jit->local_count == 1u << JIT_JUMP_BITS) {
-            jit_forget_jumps(jit);
+            return;
         }
         jit->local_jumps[jit->local_count++] = jit_jump_hash(tb->rip);
     }
     enter_jump(jit, tb, tag, global);
 }
 
-const void *jit_refill_jump(Jit *jit, uint64_t tag)
+const TransBlock *jit_refill_jump(Jit *jit, uint64_t tag)
 {
     const Jump2 *set = jump2_set(jit, tag);
 
@@ -180,28 +167,38 @@ const void *jit_refill_jump(Jit *jit, uint64_t tag)
         if (set[way].tag == tag) {
             TransBlock *tb = jit->blocks->pdata[set[way].id];
 
-            if (!tb || tb->regroup) {
+            if (!tb || tb->ungroup) {
                 return NULL;
             }
             enter_jump(jit, tb, tag, set[way].global);
             jit->stats.refills++;
-            return tb->entry_m;
+            return tb;
         }
     }
     return NULL;
+}
+
+const void *jit_find_jump(Jit *jit, uint64_t rip, uint64_t salt)
+{
+    const X86JitState *state = &jit->cpu->jit;
+    unsigned hash = jit_jump_hash(rip);
+    const TransBlock *tb;
+
+    if (state->jump_tag[hash] == -(rip + salt)) {
+        return state->jump_m[hash];
+    }
+    tb = jit_refill_jump(jit, rip + salt);
+    return tb ? tb->entry_m : NULL;
 }
 
 const void *jit_follow(X86CPU *cpu)
 {
     Jit *jit = cpu->jit.jit;
     Link *link = jit->links->pdata[cpu->jit.exit_link - 1];
-    unsigned hash = jit_jump_hash(link->target);
     uint64_t salt = __atomic_load_n(&cpu->jit.salt, __ATOMIC_RELAXED);
-    const JumpInfo *info = &jit->jump_info[hash];
-    uint64_t tag = link->target ^ salt;
+    const JumpInfo *info = &jit->jump_info[jit_jump_hash(link->target)];
 
-    if (jit->lockstep || (cpu->jit.jumps[hash].tag != tag && !jit_refill_jump(jit, tag)) ||
-        info->tb->mode != link->mode) {
+    if (jit->lockstep || !jit_find_jump(jit, link->target, salt) || info->tb->mode != link->mode) {
         return NULL;
     }
     cpu->jit.exit_link = 0;

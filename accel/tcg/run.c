@@ -12,6 +12,7 @@
 
 #define HOT_AFTER       4u  /* interpretations */
 #define GROUP_FAILURES 16u
+#define SPACES       1024u  /* that salts can tell apart */
 
 /* Set in a salt that another thread spoiled so that lookups fail. */
 #define SALT_POISON (1ULL << 62)
@@ -27,6 +28,46 @@ static void point_gs(X86CPU *cpu)
     }
 }
 
+/* --- address spaces ------------------------------------------------------------------ */
+
+void jit_forget_jumps(Jit *jit)
+{
+    memset(jit->cpu->jit.jump_tag, 0, sizeof(jit->cpu->jit.jump_tag));
+    memset(jit->jumps2, 0, sizeof(jit->jumps2[0]) * JUMP2_SETS);
+    jit->local_count = 0;
+}
+
+/* The number of what map_generation or map_global_generation was @generation. */
+static unsigned space_number(Jit *jit, uint64_t generation)
+{
+    JitSpace *space = &jit->spaces[generation % G_N_ELEMENTS(jit->spaces)];
+
+    if (space->generation != generation) {
+        *space = (JitSpace){.generation = generation, .number = ++jit->last_space};
+    }
+    return space->number;
+}
+
+void jit_note_map(Jit *jit)
+{
+    const X86CPU *cpu = jit->cpu;
+    bool global = jit->map_global_generation != cpu->map_global_generation;
+
+    if (!global && jit->map_generation == cpu->map_generation) {
+        return;
+    }
+    jit->map_generation = cpu->map_generation;
+    jit->map_global_generation = cpu->map_global_generation;
+    jit_map_changed(jit, global);
+    if (jit->last_space >= SPACES - 3) {
+        jit_forget_jumps(jit);
+        memset(jit->spaces, 0, sizeof(jit->spaces));
+        jit->last_space = 0;
+    }
+    jit->user_space = space_number(jit, jit->map_generation);
+    jit->global_space = space_number(jit, jit->map_global_generation);
+}
+
 void jit_kick(Vcpu *vcpu, uint32_t bits)
 {
     X86CPU *cpu = x86_cpu(vcpu);
@@ -37,11 +78,12 @@ void jit_kick(Vcpu *vcpu, uint32_t bits)
 
 /* --- running ---------------------------------------------------------------------- */
 
-void jit_group_failed(Jit *jit, TransBlock *tb)
+void jit_group_failed(Jit *jit, TransBlock *tb, unsigned kind)
 {
     jit->stats.group_failed++;
     if (++tb->group_failed > GROUP_FAILURES) {
-        tb->regroup = true; /* not now: its code is running */
+        tb->ungroup = kind; /* later: its code is running */
+        jit_isolate(jit, tb);
     }
 }
 
@@ -55,26 +97,22 @@ TransBlock *jit_find_or_translate(Jit *jit, Block *block, uint32_t mode)
             jit->stats.interpreted++;
             return NULL;
         }
-        return jit_translate(jit, block, mode, false);
+        return jit_translate(jit, block, mode, 0);
     }
-    if (G_UNLIKELY(tb->regroup)) {
+    if (G_UNLIKELY(tb->ungroup)) {
+        unsigned no_groups = tb->no_groups | tb->ungroup;
+
         jit_block_drop(jit, tb);
-        return jit_translate(jit, block, mode, true);
+        return jit_translate(jit, block, mode, no_groups);
     }
     return tb;
-}
-
-/* True if the mapping of RIP's page, where a block was just found, is a global one. */
-static bool found_global(X86CPU *cpu)
-{
-    return code_is_global(cpu, code_jump_entries(cpu->code));
 }
 
 /* What the links and the jump cache learn of where @tb was found. */
 static void learn(Jit *jit, TransBlock *tb, uint64_t salt)
 {
     Link *link = jit->pending_link;
-    bool global = found_global(jit->cpu);
+    bool global = code_found_global(jit->cpu, tb->block);
 
     jit->pending_link = NULL;
     if (jit->lockstep) {
@@ -97,9 +135,8 @@ static bool set_salt(X86CPU *cpu, uint64_t salt)
 const void *jit_next(X86CPU *cpu)
 {
     Jit *jit = cpu->jit.jit;
-    const JitJump *jump = &cpu->jit.jumps[jit_jump_hash(cpu->cpu_rip)];
     uint32_t mode = jit_mode(cpu);
-    const void *host = jump->host;
+    const void *host;
     uint64_t salt;
 
     if (vcpu_pending(&cpu->vcpu) || cpu->vcpu.halted || cpu->debug_active ||
@@ -108,16 +145,17 @@ const void *jit_next(X86CPU *cpu)
     }
     jit_note_map(jit);
     salt = jit_salt(jit, mode);
-    if (jump->tag != (cpu->cpu_rip ^ salt)) {
-        host = jit_refill_jump(jit, cpu->cpu_rip ^ salt);
+    if (!salt) {
+        return NULL;
     }
+    host = jit_find_jump(jit, cpu->cpu_rip, salt);
     if (!host) {
         Block *block = code_find(cpu, code_jump_entries(cpu->code));
         /* Behind STI the run loop interprets, so that the block must become hot here. */
         TransBlock *tb = cpu->interrupt_shadow ? jit_find_or_translate(jit, block, mode)
                                                : jit_find(jit, block, mode);
 
-        if (!tb || tb->regroup) {
+        if (!tb || tb->ungroup) {
             return NULL;
         }
         learn(jit, tb, salt);
@@ -157,9 +195,9 @@ static void run_in_lockstep(Jit *jit, TransBlock *tb)
         after_link(jit);
     }
     jit->pending_link = NULL;
-    if (cpu->jit.resume_jump) {
-        cpu->jit.resume_jump->tag = 0;
-        cpu->jit.resume_jump = NULL;
+    if (cpu->jit.lockstep_tag) {
+        *cpu->jit.lockstep_tag = 0;
+        cpu->jit.lockstep_tag = NULL;
     }
     lockstep_end(jit, tb);
 }
@@ -177,15 +215,15 @@ bool jit_run(X86CPU *cpu, Block *block)
         jit->pending_link = NULL;
         return false;
     }
-    tb = jit_find_or_translate(jit, block, mode);
+    salt = jit_salt(jit, mode);
+    tb = salt ? jit_find_or_translate(jit, block, mode) : NULL;
     if (!tb) {
-        if (jit->flush_wanted) {
+        if (jit->flush_wanted || !salt) {
             jit_flush(jit);
         }
         jit->pending_link = NULL;
         return false;
     }
-    salt = jit_salt(jit, mode);
     learn(jit, tb, salt);
     jit->known_pending = vcpu_pending(&cpu->vcpu);
     if (!set_salt(cpu, salt)) {

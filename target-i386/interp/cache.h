@@ -80,6 +80,13 @@ static inline uint64_t code_pc(const X86CPU *cpu)
     return (uint32_t)(cpu->seg[SEG_CS].base + cpu->cpu_rip);
 }
 
+/* True if @block, just found, is there until map_global_generation changes. */
+static inline bool code_found_global(const X86CPU *cpu, const Block *block)
+{
+    return block->jump && block->jump->block == block &&
+           block->jump->key == code_jump_key(cpu, cpu->map_global_generation);
+}
+
 static inline Block *code_find(X86CPU *cpu, JumpEntry *jumps)
 {
     uint64_t pc = code_pc(cpu);
@@ -91,15 +98,6 @@ static inline Block *code_find(X86CPU *cpu, JumpEntry *jumps)
         return entry->block;
     }
     return code_find_slow(cpu, pc, entry);
-}
-
-/* True if the block just found at the CPU's RIP lies on a global page. */
-static inline bool code_is_global(const X86CPU *cpu, const JumpEntry *jumps)
-{
-    uint64_t pc = code_pc(cpu);
-    const JumpEntry *entry = &jumps[(pc ^ (pc >> 12)) % JUMP_CACHE_SIZE];
-
-    return entry->pc == pc && entry->key == code_jump_key(cpu, cpu->map_global_generation);
 }
 
 #endif
