@@ -61,7 +61,8 @@ struct TransBlock {
     const uint8_t *entry;    /* flags in the host's, executable mapping */
     const uint8_t *entry_m;  /* flags in memory */
     Link *incoming;
-    uint16_t group_failed;   /* how often a check for several accesses failed */
+    uint16_t group_failed;   /* how often a check for several accesses failed lately */
+    uint64_t group_time;     /* host TSC when the count began */
     uint8_t ungroup;         /* too often: to be translated without such (JIT_NO_*) */
     uint8_t no_groups;       /* JIT_NO_*: what it was translated without */
     Link links[LINKS_MAX];

@@ -11,7 +11,8 @@
 #include "util/log.h"
 
 #define HOT_AFTER       4u  /* interpretations */
-#define GROUP_FAILURES 16u
+#define GROUP_FAILURES 16u  /* that are looked at together */
+#define GROUP_PATIENCE (GROUP_FAILURES * 3000u) /* host TSC ticks in which they are too many */
 #define SPACES       1024u  /* that salts can tell apart */
 
 /* Set in a salt that another thread spoiled so that lookups fail. */
@@ -80,11 +81,18 @@ void jit_kick(Vcpu *vcpu, uint32_t bits)
 
 void jit_group_failed(Jit *jit, TransBlock *tb, unsigned kind)
 {
+    uint64_t now = __builtin_ia32_rdtsc();
+
     jit->stats.group_failed++;
-    if (++tb->group_failed > GROUP_FAILURES) {
+    if (++tb->group_failed < GROUP_FAILURES) {
+        return;
+    }
+    tb->group_failed = 0;
+    if (now - tb->group_time < GROUP_PATIENCE) {
         tb->ungroup = kind; /* later: its code is running */
         jit_isolate(jit, tb);
     }
+    tb->group_time = now;
 }
 
 TransBlock *jit_find_or_translate(Jit *jit, Block *block, uint32_t mode)

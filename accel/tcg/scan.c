@@ -648,8 +648,8 @@ static void find_addresses(Trans *t)
                 ti->shift += moved_by(moved, mem->base);
             }
         }
-        if (!(t->tb->no_groups & JIT_NO_ADDRESS) && ti->mem >= 0 && ti->group < 0 && ti->kind == KIND_COPY &&
-            groupable(ti)) {
+        if (!(t->tb->no_groups & JIT_NO_ADDRESS) && ti->mem >= 0 && ti->group < 0 &&
+            ti->kind == KIND_COPY && groupable(ti)) {
             for (unsigned g = 0; g < G_N_ELEMENTS(open) && !joined; g++) {
                 if (open[g] >= 0 && address_join(&t->addresses[open[g]], ti, i)) {
                     ti->address = open[g];
