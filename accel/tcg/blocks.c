@@ -3,7 +3,7 @@
  * Translated blocks and the ways between them. All of it belongs to one vCPU and is changed by its
  * thread alone, and never while translated code runs above the same block.
  */
-#include "accel/tcg/jit.h"
+#include "accel/tcg/x87.h"
 
 TransBlock *jit_find(Jit *jit, Block *block, uint32_t mode)
 {

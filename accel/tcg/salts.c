@@ -3,8 +3,14 @@
  * Modes, and salts: what mode and address space a jump-cache entry is for, in bits 61:48 of its
  * tag, in which canonical addresses of one half are alike. Compiled for general registers only.
  */
-#include "accel/tcg/jit.h"
+#include "accel/tcg/x87.h"
+
 #include "target-i386/interp/vector.h"
+
+bool x87_mode_fits(const X86CPU *cpu)
+{
+    return !(~cpu->x87.fcw & FPU_ALL) && !(cpu->x87.fsw & FPU_ES);
+}
 
 uint32_t jit_mode(const X86CPU *cpu)
 {
@@ -17,6 +23,9 @@ uint32_t jit_mode(const X86CPU *cpu)
     }
     if (usable && masked && (cpu->cr4 & CR4_OSFXSR)) {
         mode |= MODE_SSE;
+    }
+    if (usable && x87_mode_fits(cpu) && ((const Jit *)cpu->jit.jit)->x87_fits) {
+        mode |= MODE_X87;
     }
     if (!(cpu->cr0 & CR0_TS) && masked && (cpu->cr4 & CR4_OSXSAVE) &&
         !(~cpu->xcr0 & (XCR0_SSE | XCR0_AVX))) {
