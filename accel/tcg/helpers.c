@@ -39,7 +39,7 @@ static const void *lockstep_slow(X86CPU *cpu, Jit *jit, TransBlock *tb, const Si
         cpu->jit.jump_f[i] = jit->leave_flags;
         cpu->jit.jump_m[i] = jit->leave;
         cpu->jit.lockstep_tag = &cpu->jit.jump_tag[i];
-        cpu->cpu_rip = target;
+        jit->lockstep_target = target;
         cpu->jit.scratch[4] = target; /* r9 */
         lockstep_stopped(jit, 0, true);
         want_state(cpu, site);

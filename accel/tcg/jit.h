@@ -136,8 +136,25 @@ typedef struct JitStats {
     uint64_t *fallbacks;     /* by mnemonic */
 } JitStats;
 
+/* Debug modes (debug.c); a count of 0: off. */
+typedef struct JitDebug {
+    bool one_insn;          /* blocks of one instruction */
+    bool no_chain;          /* direct jumps always leave */
+    bool no_jump_cache;     /* indirect branches always leave */
+    bool no_groups;         /* a check for each stack access */
+    bool exact;             /* flags are right at every fault */
+    bool has_hot;           /* @hot counts */
+    uint32_t flush_every;   /* entries from the run loop: drop all that is translated */
+    uint32_t tlb_every;     /* the same: empty the TLB */
+    uint32_t exit_every;    /* one entry of so many, by chance, finds a poll wanted */
+    uint32_t hot;           /* interpretations before a block is translated */
+    uint32_t random;
+    uint64_t entries;
+} JitDebug;
+
 struct Jit {
     X86CPU *cpu;
+    JitDebug debug;
     CodeBuffer buffer;
     ZydisDecoder decoder;
     GPtrArray *blocks;       /* TransBlock by id; NULL where it was dropped */
@@ -166,6 +183,7 @@ struct Jit {
     bool x87_fits;           /* the host has what x87 state takes */
     unsigned vec_kind;       /* of the host: VEC_* */
     Lockstep *lockstep;      /* NULL: off */
+    uint64_t lockstep_target; /* of the indirect branch at the block's end */
     JitStats stats;
     /* Trampolines, executable mapping. */
     void (*enter)(const void *host);
@@ -189,6 +207,7 @@ enum { VEC_NONE, VEC_SSE, VEC_AVX, VEC_AVX512 };
 typedef struct JitOptions {
     size_t code_size;  /* bytes of generated code at most */
     bool lockstep;     /* compare with the interpreter, block by block */
+    JitDebug debug;
 } JitOptions;
 
 /* A translator for @cpu; NULL and why not. */
@@ -200,6 +219,15 @@ bool jit_run(X86CPU *cpu, Block *block);
 void jit_log_stats(const Jit *jit);
 /* Another thread wants the vCPU's attention (VcpuOps.kick). */
 void jit_kick(Vcpu *vcpu, uint32_t bits);
+
+/* --- debug modes (debug.c) ----------------------------------------------------------- */
+
+/* Modes joined by '+', as in "no-chain+flush:100"; unknown ones are an error. */
+bool jit_debug_parse(const char *text, JitDebug *debug, GError **error);
+/* Before a block is looked up for running. */
+void jit_debug_before(Jit *jit);
+/* True if translated code shall find that another thread wants attention. */
+bool jit_debug_exit(Jit *jit);
 
 /* --- blocks (blocks.c) ------------------------------------------------------------- */
 
@@ -295,6 +323,12 @@ void jit_group_failed(Jit *jit, TransBlock *tb, unsigned kind);
 void jit_isolate(Jit *jit, TransBlock *tb);
 void jit_flags_to_cpu(X86CPU *cpu);
 void jit_flags_from_cpu(X86CPU *cpu);
+
+/* True in debug modes that do something whenever the run loop enters translated code. */
+static inline bool jit_debug_by_entry(const Jit *jit)
+{
+    return jit->debug.flush_every || jit->debug.tlb_every || jit->debug.exit_every;
+}
 
 static inline unsigned jit_jump_hash(uint64_t rip)
 {

@@ -198,7 +198,8 @@ const void *jit_follow(X86CPU *cpu)
     uint64_t salt = __atomic_load_n(&cpu->jit.salt, __ATOMIC_RELAXED);
     const JumpInfo *info = &jit->jump_info[jit_jump_hash(link->target)];
 
-    if (jit->lockstep || !jit_find_jump(jit, link->target, salt) || info->tb->mode != link->mode) {
+    if (jit->lockstep || jit->debug.no_chain || !jit_find_jump(jit, link->target, salt) ||
+        info->tb->mode != link->mode) {
         return NULL;
     }
     cpu->jit.exit_link = 0;

@@ -105,7 +105,8 @@ TransBlock *jit_find_or_translate(Jit *jit, Block *block, uint32_t mode)
             jit->stats.interpreted++;
             return NULL;
         }
-        return jit_translate(jit, block, mode, 0);
+        return jit_translate(jit, block, mode,
+                             jit->debug.no_groups ? JIT_NO_STACK | JIT_NO_ADDRESS : 0);
     }
     if (G_UNLIKELY(tb->ungroup)) {
         unsigned no_groups = tb->no_groups | tb->ungroup;
@@ -126,8 +127,10 @@ static void learn(Jit *jit, TransBlock *tb, uint64_t salt)
     if (jit->lockstep) {
         return;
     }
-    jit_remember(jit, tb, salt, global);
-    if (link && link->target == tb->rip && link->mode == tb->mode) {
+    if (!jit->debug.no_jump_cache) {
+        jit_remember(jit, tb, salt, global);
+    }
+    if (link && !jit->debug.no_chain && link->target == tb->rip && link->mode == tb->mode) {
         jit_link(jit, link, tb, global);
     }
 }
@@ -148,7 +151,7 @@ const void *jit_next(X86CPU *cpu)
     uint64_t salt;
 
     if (vcpu_pending(&cpu->vcpu) || cpu->vcpu.halted || cpu->debug_active ||
-        mode == MODE_NEVER || log_enabled(LOG_EXEC)) {
+        mode == MODE_NEVER || log_enabled(LOG_EXEC) || jit_debug_by_entry(jit)) {
         return NULL;
     }
     jit_note_map(jit);
@@ -204,10 +207,6 @@ static void run_in_lockstep(Jit *jit, TransBlock *tb)
         after_link(jit);
     }
     jit->pending_link = NULL;
-    if (cpu->jit.lockstep_tag) {
-        *cpu->jit.lockstep_tag = 0;
-        cpu->jit.lockstep_tag = NULL;
-    }
     lockstep_end(jit, tb);
 }
 
@@ -218,6 +217,7 @@ bool jit_run(X86CPU *cpu, Block *block)
     TransBlock *tb;
     uint64_t salt;
 
+    jit_debug_before(jit);
     jit_note_map(jit);
     if (jit->skip || mode == MODE_NEVER || log_enabled(LOG_EXEC)) {
         jit->skip = false;
@@ -237,6 +237,9 @@ bool jit_run(X86CPU *cpu, Block *block)
     jit->known_pending = vcpu_pending(&cpu->vcpu);
     if (!set_salt(cpu, salt)) {
         return true;
+    }
+    if (jit_debug_exit(jit)) {
+        jit_kick(&cpu->vcpu, 0);
     }
     jit_flags_from_cpu(cpu);
     cpu->jit.leave = false;
@@ -289,7 +292,9 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
     jit->local_jumps = g_new(uint16_t, 1u << JIT_JUMP_BITS);
     jit->trans = g_new0(Trans, 1);
     jit->stats.fallbacks = g_new0(uint64_t, ZYDIS_MNEMONIC_MAX_VALUE + 1);
-    jit->threshold = HOT_AFTER;
+    jit->debug = options->debug;
+    jit->threshold = options->debug.has_hot ? options->debug.hot : HOT_AFTER;
+    jit->exact = options->debug.exact;
     jit->bmi2 = __builtin_cpu_supports("bmi2");
     jit->vec_kind = host_vector_kind();
     jit->x87_fits = x87_host_fits();
@@ -303,6 +308,7 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
     cpu->jit.mxcsr_default = 0x1f80;
     cpu->engine = jit_run;
     code_cache_watch(cpu->code, jit_block_dropped, jit);
+    code_cache_limit(cpu->code, options->debug.one_insn ? 1 : BLOCK_MAX_INSNS);
     return jit;
 }
 

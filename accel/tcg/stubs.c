@@ -168,12 +168,15 @@ static void emit_mask_move(Asm *a, unsigned reg, bool store)
     emit_modrm_mem(a, reg, &m);
 }
 
-static void emit_vector_moves(Asm *a, unsigned kind, bool store)
+/* A VEX instruction clears what is above its result, up to the width that the CPU has: the whole
+ * registers are moved where that is 512 bits. */
+static void emit_vector_moves(Jit *jit, Asm *a, unsigned kind, bool store)
 {
     unsigned count = kind == VEC_AVX512 ? 32 : 16;
+    unsigned width = kind == VEC_AVX ? jit->vec_kind : kind;
 
     for (unsigned reg = 0; reg < count; reg++) {
-        emit_vector_move(a, kind, reg, store);
+        emit_vector_move(a, width, reg, store);
     }
     for (unsigned reg = 0; kind == VEC_AVX512 && reg < 8; reg++) {
         emit_mask_move(a, reg, store);
@@ -197,7 +200,7 @@ static void emit_set_vec(Asm *a, unsigned kind)
 static void emit_vec_save(Jit *jit, Asm *a, unsigned kind)
 {
     jit->vec_save[kind] = here(jit, a);
-    emit_vector_moves(a, kind, true);
+    emit_vector_moves(jit, a, kind, true);
     emit_mxcsr(a, true, GS(x87.mxcsr));
     emit_mxcsr(a, false, GS(jit.mxcsr_default));
     if (kind >= VEC_AVX) {
@@ -215,7 +218,7 @@ static void emit_vec_load(Jit *jit, Asm *a, unsigned kind)
     jit->vec_load[kind] = here(jit, a);
     emit_save_vector(jit, a);
     emit_mxcsr(a, false, GS(x87.mxcsr));
-    emit_vector_moves(a, kind, false);
+    emit_vector_moves(jit, a, kind, false);
     emit_set_vec(a, kind);
     put8(a, 0xc3);
 }

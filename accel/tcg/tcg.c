@@ -72,6 +72,11 @@ static void *tcg_machine_new(const struct Config *config, MemorySpace *memory, G
         if (group_get_uint(group, "tb-size", &size, NULL)) {
             tcg->options.code_size = size << 20;
         }
+        if (group_get(group, "debug") &&
+            !jit_debug_parse(group_get(group, "debug"), &tcg->options.debug, error)) {
+            g_free(tcg);
+            return NULL;
+        }
     }
     tcg->icount = tcg_icount_new(config);
     return tcg;
