@@ -239,6 +239,7 @@ static TransKind classify_stack(const TransInsn *ti)
     switch (ti->zi.mnemonic) {
     case ZYDIS_MNEMONIC_PUSH:
         return op->type == ZYDIS_OPERAND_TYPE_IMMEDIATE ||
+                       (op->type == ZYDIS_OPERAND_TYPE_MEMORY && op->size == 64) ||
                        (op->type == ZYDIS_OPERAND_TYPE_REGISTER && is_gpr(op->reg.value))
                    ? KIND_PUSH
                    : KIND_INTERPRET;

@@ -92,17 +92,28 @@ static void emit_save_vector(Jit *jit, Asm *a)
     }
 }
 
-static void emit_leave(Jit *jit, Asm *a)
+/* lahf; seto al; mov [flags], ax. Clobbers r9. */
+static void emit_keep_flags(Asm *a)
 {
-    jit->leave_flags = here(jit, a);
     emit_mov(a, H_R9, H_RAX);
-    put8(a, 0x9f); /* lahf; seto al; mov [flags], ax */
+    put8(a, 0x9f);
     emit_op_reg(a, false, 0x0f90, 0, H_RAX);
     put8(a, 0x66);
     emit_op_mem(a, false, 0x89, H_RAX, GS(jit.flags));
     emit_mov(a, H_RAX, H_R9);
+}
+
+static void emit_leave(Jit *jit, Asm *a)
+{
+    jit->leave_flags = here(jit, a);
+    emit_keep_flags(a);
     jit->leave = here(jit, a);
     store_pinned(a);
+    jit->leave_stored = here(jit, a);
+    put8(a, 0x65); /* mov byte [flags_left], 1 */
+    put8(a, 0xc6);
+    emit_modrm_mem(a, 0, &GS(jit.flags_left));
+    put8(a, 1);
     emit_save_vector(jit, a);
     jit_emit_x87_save_if_loaded(jit, a);
     jit->leave_saved = here(jit, a);
@@ -239,6 +250,22 @@ static void emit_resume(Asm *a)
     emit_op_mem(a, false, 0xff, 4, GS(jit.resume));
 }
 
+/* Left by a link: joined without leaving if the jump cache knows where it leads. */
+static void emit_follow(Jit *jit, Asm *a)
+{
+    uint8_t *leave;
+
+    jit->follow_flags = here(jit, a);
+    emit_keep_flags(a);
+    jit->follow = here(jit, a);
+    store_pinned(a);
+    emit_call_c(a, jit_follow);
+    emit_op_reg(a, true, 0x85, H_RAX, H_RAX);
+    leave = emit_jcc(a, CC_E);
+    emit_resume(a);
+    patch_rel32(leave, jit->buffer.rw + (jit->leave_stored - jit->buffer.rx));
+}
+
 /*
  * Called with the address in scratch[2] and SiteInfo behind the call; r9 and r11 come back as they
  * were. First the TLB is filled, which
@@ -295,6 +322,7 @@ void jit_emit_trampolines(Jit *jit)
     jit_emit_x87_load(jit, &a);
     emit_enter(jit, &a);
     emit_leave(jit, &a);
+    emit_follow(jit, &a);
     emit_slow(jit, &a);
     jit->buffer.hot = a.p;
     code_buffer_keep(&jit->buffer);
