@@ -220,7 +220,7 @@ typedef struct X86CPU {
      * first with the address space too, the second only where global pages may have moved.
      */
     uint64_t map_generation, map_global_generation;
-    TlbEntry tlb[MMU_VIEWS][TLB_SIZE];
+    TlbEntry tlb[MMU_VIEWS][TLB_ENTRIES];
     MmuState mmu;
     PhysPage phys_cache[PHYS_CACHE_SIZE];
     /* Runs a block in place of the interpreter; false if it did not. NULL: there is no such. */

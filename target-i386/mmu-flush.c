@@ -137,7 +137,7 @@ static void flush_address(X86CPU *cpu, uint64_t va)
     bool pieces = mmu_filter_has(large, va, 22) || mmu_filter_has(large, va, 30);
 
     for (unsigned view = 0; view < MMU_VIEWS; view++) {
-        mmu_clear_set(cpu, view, (va >> GUEST_PAGE_BITS) & (TLB_SIZE - 1));
+        mmu_clear_ways(cpu, view, va);
         if (pieces) {
             flush_pieces(cpu, view, va);
         }
@@ -149,7 +149,7 @@ static void flush_address(X86CPU *cpu, uint64_t va)
 void mmu_init(X86CPU *cpu)
 {
     for (unsigned view = 0; view < MMU_VIEWS; view++) {
-        for (unsigned set = 0; set < TLB_SIZE; set++) {
+        for (unsigned set = 0; set < TLB_ENTRIES; set++) {
             mmu_clear_set(cpu, view, set);
         }
     }
@@ -238,7 +238,7 @@ void mmu_forget_writes(X86CPU *cpu, const RamBlock *block, uint64_t offset)
 
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     for (unsigned view = 0; view < MMU_VIEWS; view++) {
-        for (unsigned set = 0; set < TLB_SIZE; set++) {
+        for (unsigned set = 0; set < TLB_ENTRIES; set++) {
             TlbEntry *entry = &cpu->tlb[view][set];
             uint64_t tag = __atomic_load_n(&entry->write_tag, __ATOMIC_RELAXED);
 

@@ -218,6 +218,7 @@ static ColdStub *emit_tlb_compare(Trans *t, unsigned size, bool write, unsigned 
     stub->tag = tag;
     stub->site.size = size;
     stub->site.flags |= SITE_FILL | flags | (write ? SITE_WRITE : 0);
+    stub->back = a->p;
     return stub;
 }
 
@@ -239,10 +240,13 @@ static HostMem memory_at_constant(Trans *t, uint64_t address, unsigned size, boo
     }
     stub = trans_cold(t, COLD_SLOW, emit_jcc(a, CC_NE));
     stub->constant = address;
+    stub->tag = tag.disp;
     stub->site.size = size;
     stub->site.flags |= SITE_FILL | (write ? SITE_WRITE : 0);
+    stub->back = a->p;
     emit_load(a, H_R10, (HostMem){H_NONE, H_NONE, 0, true,
                                   view_field(t, offsetof(TlbEntry, page)) + entry});
+    stub->back2 = a->p;
     return (HostMem){.base = H_R10, .index = H_NONE, .disp = address & (GUEST_PAGE_SIZE - 1)};
 }
 
@@ -255,11 +259,15 @@ static HostMem memory_at_r9(Trans *t, unsigned size, bool write, bool align)
     emit_tlb_index(t);
     stub = emit_tlb_compare(t, size, write, align ? SITE_ALIGN : 0);
     if (align && size > 1) {
+        ColdStub *unaligned;
+
         put8(a, 0x41); /* test r9d, size - 1 */
         put8(a, 0xf7);
         put8(a, 0xc1);
         put32(a, size - 1);
-        stub->at2 = emit_jcc(a, CC_NE);
+        unaligned = trans_cold(t, COLD_SLOW, emit_jcc(a, CC_NE));
+        unaligned->site = stub->site;
+        unaligned->tag = stub->tag;
     }
     emit_load(a, H_R10, (HostMem){H_R10, H_NONE, 0, true,
                                   view_field(t, offsetof(TlbEntry, page))});

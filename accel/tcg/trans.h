@@ -55,10 +55,11 @@ typedef struct ColdStub {
     enum { COLD_SLOW, COLD_VEC, COLD_POLL, COLD_LINK } kind;
     uint8_t *at;            /* rel32 of the jump that leads here; COLD_LINK: or NULL */
     uint8_t *at2;           /* a second one, or NULL */
-    const uint8_t *back;    /* COLD_VEC: where to go on */
+    uint8_t *back;          /* where to go on; COLD_SLOW: with the entry that r10 names, or NULL */
+    uint8_t *back2;         /* COLD_SLOW of a constant address: with the page in r10 */
     SiteInfo site;
     int32_t tag;            /* field that r9 was xored with, by r10; 0: r9 is the address */
-    uint64_t constant;      /* address to put into r9, if nonzero */
+    uint64_t constant;      /* with back2: the address */
     unsigned vec;
     Link *link;
     bool flags_in_memory;

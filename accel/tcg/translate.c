@@ -3,7 +3,7 @@
 #include "accel/tcg/trans.h"
 
 #define INSN_CODE_MAX 192 /* bytes that one instruction's hot code takes at most */
-#define STUB_CODE_MAX 48
+#define STUB_CODE_MAX 96
 
 /* --- hot code ------------------------------------------------------------------------ */
 
@@ -132,12 +132,55 @@ static void call_to(Asm *a, Jit *jit, const uint8_t *target_rx)
     patch_rel32(at, jit->buffer.rw + (target_rx - jit->buffer.rx));
 }
 
+#define SECOND_WAY ((int32_t)(TLB_SIZE * sizeof(TlbEntry)))
+
+static void jump_back(Asm *a, uint8_t *back)
+{
+    patch_rel32(emit_jmp(a), back);
+}
+
+/* Goes on with the second way of the set if the constant address hits there. */
+static void emit_constant_second(Asm *a, const ColdStub *stub)
+{
+    HostMem tag = {H_NONE, H_NONE, 0, true, stub->tag + SECOND_WAY};
+    int32_t entry = stub->tag - (stub->tag - CPU_FIELD(tlb)) % (int32_t)sizeof(TlbEntry);
+    HostMem page = {H_NONE, H_NONE, 0, true,
+                    entry + SECOND_WAY + (int32_t)offsetof(TlbEntry, page)};
+    uint8_t *miss;
+
+    emit_mov_imm(a, H_R9, stub->constant & ~(uint64_t)(GUEST_PAGE_SIZE - 1));
+    emit_op_mem(a, true, 0x3b, H_R9, tag);
+    miss = emit_jcc(a, CC_NE);
+    emit_load(a, H_R10, page);
+    jump_back(a, stub->back2);
+    patch_rel32(miss, a->p);
+}
+
+/* The same for the address in r9, whose set r10 names. */
+static void emit_second(Asm *a, const ColdStub *stub)
+{
+    HostMem tag = {H_R10, H_NONE, 0, true, stub->tag + SECOND_WAY};
+    uint8_t *miss;
+
+    emit_op_mem(a, true, 0x33, H_R9, tag);
+    emit_alu_imm(a, true, 7, H_R9, GUEST_PAGE_SIZE - stub->site.size);
+    miss = emit_jcc(a, CC_A);
+    emit_alu_imm(a, true, 0, H_R10, SECOND_WAY);
+    jump_back(a, stub->back);
+    patch_rel32(miss, a->p);
+    emit_op_mem(a, true, 0x33, H_R9, tag);
+}
+
 static void emit_slow_stub(Trans *t, Asm *a, const ColdStub *stub)
 {
-    if (stub->constant) {
+    if (stub->back2) {
+        emit_constant_second(a, stub);
         emit_mov_imm(a, H_R9, stub->constant);
     } else if (stub->tag) {
         emit_op_mem(a, true, 0x33, H_R9, (HostMem){H_R10, H_NONE, 0, true, stub->tag});
+        if (stub->back) {
+            emit_second(a, stub);
+        }
     }
     call_to(a, t->jit, t->jit->slow);
     memcpy(a->p, &stub->site, sizeof(stub->site));
@@ -170,7 +213,7 @@ static void emit_poll_stub(Trans *t, Asm *a)
 static void emit_vec_stub(Trans *t, Asm *a, const ColdStub *stub)
 {
     call_to(a, t->jit, t->jit->vec_load[stub->vec]);
-    patch_rel32(emit_jmp(a), stub->back);
+    jump_back(a, stub->back);
 }
 
 static void emit_stub(Trans *t, Asm *a, const ColdStub *stub)
