@@ -232,19 +232,42 @@ void mmu_memory_changed(X86CPU *cpu)
     mmu_flush(cpu);
 }
 
+static void forget_write(X86CPU *cpu, MmuView view, unsigned set, uintptr_t host)
+{
+    TlbEntry *entry = &cpu->tlb[view][set];
+    uint64_t tag = __atomic_load_n(&entry->write_tag, __ATOMIC_RELAXED);
+
+    if (tag + __atomic_load_n(&entry->addend, __ATOMIC_RELAXED) == host) {
+        __atomic_store_n(&entry->write_tag, tlb_invalid_tag(set), __ATOMIC_SEQ_CST);
+    }
+}
+
+/* The own CPU knows what is in use. */
+static void forget_own_writes(X86CPU *cpu, uintptr_t host)
+{
+    const MmuState *mmu = &cpu->mmu;
+
+    for (unsigned view = 0; view < MMU_VIEWS; view++) {
+        for (unsigned global = 0; global < 2; global++) {
+            for (unsigned i = 0; i < mmu->touched_count[global][view]; i++) {
+                forget_write(cpu, view, mmu->touched[global][view][i], host);
+            }
+        }
+    }
+}
+
 void mmu_forget_writes(X86CPU *cpu, const RamBlock *block, uint64_t offset)
 {
     uintptr_t host = (uintptr_t)block->host + offset;
 
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (vcpu_current() == &cpu->vcpu) {
+        forget_own_writes(cpu, host);
+        return;
+    }
     for (unsigned view = 0; view < MMU_VIEWS; view++) {
         for (unsigned set = 0; set < TLB_ENTRIES; set++) {
-            TlbEntry *entry = &cpu->tlb[view][set];
-            uint64_t tag = __atomic_load_n(&entry->write_tag, __ATOMIC_RELAXED);
-
-            if (tag + __atomic_load_n(&entry->addend, __ATOMIC_RELAXED) == host) {
-                __atomic_store_n(&entry->write_tag, tlb_invalid_tag(set), __ATOMIC_SEQ_CST);
-            }
+            forget_write(cpu, view, set, host);
         }
     }
 }

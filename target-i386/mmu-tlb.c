@@ -192,7 +192,7 @@ void mmu_enter(X86CPU *cpu, MmuView view, uint64_t va, const Walk *walk, const M
         __atomic_store_n(&entry->write_tag, tag, __ATOMIC_SEQ_CST);
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
         if (ram_page_marks(page->block, page->offset)) {
-            __atomic_store_n(&entry->write_tag, tlb_invalid_tag(set), __ATOMIC_RELAXED);
+            __atomic_store_n(&entry->write_tag, tlb_watched_tag(tag), __ATOMIC_RELAXED);
         }
     }
 }
@@ -239,4 +239,29 @@ bool mmu_fill(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, bool write)
     mmu_enter(cpu, view, va, &walk, page);
     entry = mmu_tlb_entry(cpu, view, va);
     return (va ^ (write ? entry->write_tag : entry->read_tag)) <= GUEST_PAGE_SIZE - size;
+}
+
+TlbEntry *mmu_tlb_watched(X86CPU *cpu, MmuView view, uint64_t va)
+{
+    TlbEntry *entry = mmu_tlb_entry(cpu, view, va);
+    uint64_t tag = tlb_watched_tag(va & ~PAGE_OFFSET_MASK);
+
+    if (entry->write_tag == tag) {
+        return entry;
+    }
+    return entry[TLB_SIZE].write_tag == tag ? &entry[TLB_SIZE] : NULL;
+}
+
+uint8_t *mmu_tlb_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, bool write)
+{
+    const TlbEntry *entry = mmu_tlb_entry(cpu, view, va);
+
+    for (unsigned way = 0; way < 2; way++) {
+        const TlbEntry *e = entry + way * TLB_SIZE;
+
+        if ((va ^ (write ? e->write_tag : e->read_tag)) <= GUEST_PAGE_SIZE - size) {
+            return (uint8_t *)(va + e->addend);
+        }
+    }
+    return mmu_fill(cpu, view, va, size, write) ? (uint8_t *)(va + entry->addend) : NULL;
 }

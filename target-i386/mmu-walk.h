@@ -83,6 +83,12 @@ static inline uint64_t tlb_invalid_tag(unsigned set)
     return (uint64_t)(set ^ 1) << GUEST_PAGE_BITS;
 }
 
+/* The write tag of @tag's page where it may be written but is marked; no address matches it. */
+static inline uint64_t tlb_watched_tag(uint64_t tag)
+{
+    return tag ^ 2ULL << GUEST_PAGE_BITS;
+}
+
 static inline bool tlb2_alive(const Tlb2Entry *entry, uint32_t generation, uint32_t generation2)
 {
     uint32_t found = entry->gpa_generation & TLB2_GENERATION;

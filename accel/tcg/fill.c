@@ -4,23 +4,70 @@
  * state stays in the host's meanwhile.
  */
 #include "accel/tcg/jit.h"
+#include "target-i386/interp/cache.h"
 #include "target-i386/mmu.h"
+
+static MmuView site_view(const TransBlock *tb)
+{
+    return (tb->mode >> MODE_VIEW_SHIFT) & 3;
+}
+
+static bool aligned(const SiteInfo *site, uint64_t va)
+{
+    return !((site->flags & SITE_ALIGN) && (va & (site->size - 1)));
+}
 
 bool jit_fill_site(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site, uint64_t va)
 {
-    return (site->flags & SITE_FILL) &&
-           !((site->flags & SITE_ALIGN) && (va & (site->size - 1))) &&
-           mmu_fill(cpu, (tb->mode >> MODE_VIEW_SHIFT) & 3, va, site->size,
-                    site->flags & SITE_WRITE);
+    return (site->flags & SITE_FILL) && aligned(site, va) &&
+           mmu_fill(cpu, site_view(tb), va, site->size, site->flags & SITE_WRITE);
+}
+
+/*
+ * A write to a page with code, beside the code: the access goes on with the entry as if it had hit
+ * (r9: offset in the page, r10: entry). With other CPUs about, one of them may be decoding what is
+ * written after this look, so then the interpreter writes first and looks after.
+ */
+static const void *write_beside_code(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site,
+                                     uint64_t va)
+{
+    const TlbEntry *entry;
+    const CodeWatch *watch;
+    uintptr_t host;
+
+    if (!(site->flags & SITE_WRITE) || !site->back || !aligned(site, va) ||
+        (va & (GUEST_PAGE_SIZE - 1)) > GUEST_PAGE_SIZE - site->size) {
+        return NULL;
+    }
+    entry = mmu_tlb_watched(cpu, site_view(tb), va);
+    if (!entry) {
+        return NULL;
+    }
+    host = va + entry->addend;
+    watch = code_watch_beside(cpu, host, site->size);
+    if (!watch || !watch->alone) {
+        return NULL;
+    }
+    cpu->jit.scratch[0] = (uintptr_t)entry - (uintptr_t)cpu->tlb[site_view(tb)];
+    cpu->jit.scratch[2] = va & (GUEST_PAGE_SIZE - 1);
+    return ((Jit *)cpu->jit.jit)->buffer.rx + tb->insn_host[site->insn] + site->back;
 }
 
 const void *jit_fill(X86CPU *cpu, const SiteInfo *site, uint64_t va)
 {
     Jit *jit = cpu->jit.jit;
     const TransBlock *tb = jit->blocks->pdata[site->tb];
+    const void *on;
 
-    if (jit->lockstep || !jit_fill_site(cpu, tb, site, va)) {
+    if (jit->lockstep) {
         return NULL;
+    }
+    if (site->flags & SITE_STRING) {
+        return jit_string(cpu, tb, site) ? jit->buffer.rx + tb->insn_host[site->insn + 1] : NULL;
+    }
+    on = write_beside_code(cpu, tb, site, va);
+    if (on || !jit_fill_site(cpu, tb, site, va)) {
+        return on;
     }
     jit->stats.fills++;
     return jit->buffer.rx + tb->insn_host[site->insn];

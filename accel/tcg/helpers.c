@@ -52,6 +52,9 @@ static const void *lockstep_slow(X86CPU *cpu, Jit *jit, TransBlock *tb, const Si
 
     if (jit_fill_site(cpu, tb, site, va) &&
         (!(site->flags & SITE_WRITE) || lockstep_note_write(jit, va))) {
+        if (cpu->jit.resume_jump) { /* the instruction's target is known already */
+            cpu->cpu_rip = cpu->jit.resume_jump->tag ^ cpu->jit.salt;
+        }
         cpu->jit.vec_wanted = site->vec;
         return jit->buffer.rx + tb->insn_host[site->insn];
     }
@@ -92,9 +95,13 @@ const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va)
     insn->fn(cpu, insn);
     cpu->icount++;
     if (insn->flags & INSN_END) {
-        return NULL;
+        /* Repetition that came to its end goes on behind it. */
+        if (!(site->flags & SITE_STRING) || cpu->cpu_rip == insn_rip(tb, site->insn)) {
+            return NULL;
+        }
+    } else {
+        cpu->cpu_rip += insn->len;
     }
-    cpu->cpu_rip += insn->len;
     if (!may_go_on(cpu, jit, tb)) {
         return NULL;
     }

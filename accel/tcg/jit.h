@@ -74,6 +74,7 @@ typedef struct SiteInfo {
     uint8_t vec;             /* VEC_*: vector state that the code behind it relies on */
     uint16_t flags;          /* SITE_* */
     uint16_t size;           /* bytes of the access */
+    uint16_t back;           /* from the instruction: where the access goes on, with r9, r10 */
 } SiteInfo;
 
 enum {
@@ -82,6 +83,7 @@ enum {
     SITE_GROUP = 1u << 3,    /* the check serves later accesses too: a failed one ends the block */
     SITE_FILL = 1u << 4,     /* an access that missed the TLB; else: interpret */
     SITE_ALIGN = 1u << 5,    /* and must be aligned to its size */
+    SITE_STRING = 1u << 7,   /* a string instruction */
     SITE_LOOKUP = 1u << 6,   /* no access: the jump cache does not know the address r9 */
 };
 
@@ -179,6 +181,11 @@ void jit_emit_trampolines(Jit *jit);
  * takes more. Vector registers hold guest state.
  */
 const void *jit_fill(X86CPU *cpu, const SiteInfo *site, uint64_t va);
+/*
+ * Carries out the string instruction of @site; false if (the rest of) it takes more. Vector
+ * registers hold guest state (strings.c).
+ */
+bool jit_string(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site);
 /* True if the access of @site at @va hits the TLB now. */
 bool jit_fill_site(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site, uint64_t va);
 /*

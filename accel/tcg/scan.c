@@ -256,6 +256,8 @@ static TransKind classify(Trans *t, TransInsn *ti)
     case ZYDIS_CATEGORY_PUSH:
     case ZYDIS_CATEGORY_POP:
         return classify_stack(ti);
+    case ZYDIS_CATEGORY_STRINGOP:
+        return KIND_STRING;
     default:
         return classify_copy(t, ti);
     }
@@ -293,7 +295,7 @@ static void flags_of(Trans *t, TransInsn *ti)
 {
     const ZydisAccessedFlags *f = ti->zi.cpu_flags;
 
-    if (ti->kind == KIND_INTERPRET) {
+    if (ti->kind == KIND_INTERPRET || (ti->kind == KIND_STRING && f)) {
         ti->use = AF_ALL;
         return;
     }

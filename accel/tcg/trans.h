@@ -18,6 +18,7 @@ typedef enum {
     KIND_POP,
     KIND_LEAVE,
     KIND_DIVIDE,
+    KIND_STRING,    /* MOVS to CMPS */
     KIND_JUMP,
     KIND_JUMP_IF,
     KIND_JUMP_INDIRECT,
@@ -119,6 +120,8 @@ unsigned trans_temps(const Trans *t, const HostMem *m, uint8_t temps[3]);
 ColdStub *trans_cold(Trans *t, int kind, uint8_t *at);
 /* Calls the interpreter for the current instruction. */
 void trans_interpret(Trans *t);
+/* The same, after what jit_string() can do. */
+void trans_string(Trans *t);
 /* Loads the vector state that the current instruction needs, if it is not. */
 void trans_need_vector(Trans *t);
 

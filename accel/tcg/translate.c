@@ -51,6 +51,7 @@ static void trans_insn(Trans *t)
     case KIND_POP: trans_pop(t); break;
     case KIND_LEAVE: trans_leave(t); break;
     case KIND_DIVIDE: trans_divide(t); break;
+    case KIND_STRING: trans_string(t); break;
     case KIND_JUMP: trans_jump(t); break;
     case KIND_JUMP_IF: trans_jump_if(t); break;
     case KIND_JUMP_INDIRECT: trans_jump_indirect(t); break;
@@ -171,8 +172,11 @@ static void emit_second(Asm *a, const ColdStub *stub)
     emit_op_mem(a, true, 0x33, H_R9, tag);
 }
 
-static void emit_slow_stub(Trans *t, Asm *a, const ColdStub *stub)
+static void emit_slow_stub(Trans *t, Asm *a, ColdStub *stub)
 {
+    if (stub->back) {
+        stub->site.back = stub->back - (t->jit->buffer.rw + t->tb->insn_host[stub->site.insn]);
+    }
     if (stub->back2) {
         emit_constant_second(a, stub);
         emit_mov_imm(a, H_R9, stub->constant);
@@ -216,7 +220,7 @@ static void emit_vec_stub(Trans *t, Asm *a, const ColdStub *stub)
     jump_back(a, stub->back);
 }
 
-static void emit_stub(Trans *t, Asm *a, const ColdStub *stub)
+static void emit_stub(Trans *t, Asm *a, ColdStub *stub)
 {
     if (stub->at) {
         patch_rel32(stub->at, a->p);
