@@ -228,6 +228,8 @@ static bool create_cpus(Run *run)
                              machine->ports, plan->cpus, machine->vcpus, &error);
     if (!run->cpus) {
         diag_gerror(run->diag, NULL, error);
+    } else {
+        machine->accel = x86_cpus_machine_part(run->cpus);
     }
     return run->cpus;
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "accel/machine.h"
 #include "util/registry.h"
 
 typedef struct Vcpu Vcpu;
@@ -72,6 +73,16 @@ typedef struct VcpuOps {
     uint64_t (*read_tsc)(Vcpu *vcpu);
 } VcpuOps;
 
+/* Decides when vCPUs run, where that is not left to the host (accel/icount.h). */
+typedef struct VcpuScheduler {
+    /* Runs @vcpu for a while, or waits until it may or must do otherwise. Machine lock held. */
+    void (*turn)(Vcpu *vcpu);
+    /* The running vCPU has given another one something to do. */
+    void (*woke_other)(Vcpu *vcpu);
+    /* The running vCPU waits for what another one does. */
+    void (*yield)(Vcpu *vcpu);
+} VcpuScheduler;
+
 struct Vcpu {
     unsigned index;
     uint32_t apic_id;
@@ -95,6 +106,10 @@ struct Vcpu {
     bool parked;                 /* by vcpu_pause(); under the machine lock */
     atomic_bool waiting;         /* asleep on @wake, or about to */
     void (*request_reset)(void *machine); /* triple fault */
+    const VcpuScheduler *scheduler; /* NULL: it runs whenever it has something to do */
+    void *scheduler_opaque;
+    const uint64_t *icount_done; /* instructions executed, by the vCPU thread */
+    uint64_t *icount_limit;      /* run() returns when as many are; UINT64_MAX: none */
 };
 
 /*
@@ -111,6 +126,8 @@ typedef struct AccelOps {
     /* May be NULL. Before the first vCPU, machine lock held. */
     void *(*machine_new)(const struct Config *config, MemorySpace *memory, GError **error);
     void (*machine_free)(void *instance);
+    /* What the board may ask of it; may be NULL, and give NULL: nothing. */
+    const AccelMachine *(*machine_part)(void *instance);
     /* Gives a new vCPU, which has its model, its ops. */
     bool (*vcpu_init)(void *instance, Vcpu *vcpu, GError **error);
     void (*vcpu_free)(Vcpu *vcpu);          /* may be NULL */
@@ -130,6 +147,8 @@ static inline uint32_t vcpu_pending(Vcpu *vcpu)
 {
     return atomic_load_explicit(&vcpu->pending, memory_order_relaxed);
 }
+/* True if there is nothing for it to execute now. Machine lock held. */
+bool vcpu_is_idle(Vcpu *vcpu);
 /* The vCPU whose thread this is, or NULL. */
 Vcpu *vcpu_current(void);
 /* Starts the thread; it parks until vcpu_resume(). */

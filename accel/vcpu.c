@@ -32,6 +32,9 @@ static void vcpu_notify(Vcpu *vcpu)
 void vcpu_raise(Vcpu *vcpu, uint32_t bits)
 {
     atomic_fetch_or(&vcpu->pending, bits);
+    if (vcpu->scheduler && current_vcpu && vcpu != current_vcpu) {
+        vcpu->scheduler->woke_other(current_vcpu);
+    }
     if (vcpu->ops && vcpu->ops->kick && vcpu != current_vcpu) {
         vcpu->ops->kick(vcpu, bits);
     }
@@ -47,7 +50,7 @@ static bool vcpu_must_park(Vcpu *vcpu)
     return (atomic_load(&vcpu->pending) & (VCPU_STOP | VCPU_EXIT)) == VCPU_STOP;
 }
 
-static bool vcpu_is_idle(Vcpu *vcpu)
+bool vcpu_is_idle(Vcpu *vcpu)
 {
     return (vcpu->halted || vcpu->wait_for_sipi) &&
            !(atomic_load(&vcpu->pending) & (VCPU_STOP | VCPU_EXIT)) && !vcpu->ops->has_work(vcpu);
@@ -93,6 +96,8 @@ static gpointer vcpu_thread(gpointer opaque)
     while (!(vcpu_pending(vcpu) & VCPU_EXIT)) {
         if (vcpu_pending(vcpu) & VCPU_STOP) {
             vcpu_park(vcpu);
+        } else if (vcpu->scheduler) {
+            vcpu->scheduler->turn(vcpu);
         } else if (vcpu_is_idle(vcpu)) {
             vcpu_sleep(vcpu, vcpu_is_idle);
         } else {

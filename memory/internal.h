@@ -54,9 +54,14 @@ struct MemorySpace {
     unsigned nesting;    /* memory_begin() without its commit */
     bool changed;
     GArray *listeners;   /* of MemoryListener */
+    const DirtyLogOps *dirty_ops; /* NULL: all writes come by us */
+    void *dirty_opaque;
     RamCodeWrittenFn *code_written;
     void *code_opaque;
 };
+
+/* Tells the listeners that translations must go. */
+void space_notify(const MemorySpace *space);
 
 /* Keeps the published view alive until memory_view_put(). No lock needed. */
 const FlatView *memory_view_get(MemorySpace *space);

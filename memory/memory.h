@@ -150,6 +150,29 @@ static inline uint8_t ram_page_marks(const RamBlock *block, uint64_t offset)
 /* To be called after @size bytes at @offset (not crossing a page) were written past the marks. */
 void ram_written(MemorySpace *space, RamBlock *block, uint64_t offset, uint64_t size);
 
+/* --- Dirty pages -------------------------------------------------------- */
+
+/* What an engine does whose guest writes to RAM without us. Machine lock held. */
+typedef struct DirtyLogOps {
+    void (*start)(void *opaque);
+    void (*stop)(void *opaque);
+    /* ram_page_unmark()s the pages of @block that were written since the last call. */
+    void (*sync)(void *opaque, RamBlock *block);
+} DirtyLogOps;
+
+void memory_set_dirty_log(MemorySpace *space, const DirtyLogOps *ops, void *opaque);
+/*
+ * From start to stop, writes to the RAM of @space are noted by page. RAM that is mapped later is
+ * dirty. Machine lock held; vCPUs of our own engine parked, so that none has an old translation.
+ */
+void memory_dirty_start(MemorySpace *space);
+void memory_dirty_stop(MemorySpace *space);
+/*
+ * Fills @bitmap (bit n % 8 of byte n / 8 is page n) with the pages of @block written since the
+ * start or the last call, and returns how many they are; they are clean then. As for the start.
+ */
+uint64_t memory_dirty_take(MemorySpace *space, RamBlock *block, uint8_t *bitmap);
+
 /* --- Ports -------------------------------------------------------------- */
 
 typedef struct PortSpace PortSpace; /* the 65,536 I/O ports */

@@ -48,6 +48,14 @@ void memory_view_put(MemorySpace *space)
     atomic_fetch_sub_explicit(&space->readers, 1, memory_order_release);
 }
 
+void space_notify(const MemorySpace *space)
+{
+    for (unsigned i = 0; i < space->listeners->len; i++) {
+        const MemoryListener *listener = &g_array_index(space->listeners, MemoryListener, i);
+        listener->fn(listener->opaque);
+    }
+}
+
 static void space_publish(MemorySpace *space)
 {
     FlatView *old = atomic_exchange(&space->view, flat_view_new(space->mappings));
@@ -56,10 +64,7 @@ static void space_publish(MemorySpace *space)
     if (!atomic_load(&space->readers)) {
         g_ptr_array_set_size(space->retired, 0);
     }
-    for (unsigned i = 0; i < space->listeners->len; i++) {
-        const MemoryListener *listener = &g_array_index(space->listeners, MemoryListener, i);
-        listener->fn(listener->opaque);
-    }
+    space_notify(space);
 }
 
 void memory_begin(MemorySpace *space)

@@ -5,10 +5,17 @@
 #include <cpuid.h>
 #include <glib.h>
 
+#include "target-i386/cpu.h"
 #include "target-i386/feature-table.h"
 
 /* XCR0 of the host says whether its kernel saves vector state (SDM 1, 14.3). */
-enum { XCR0_SSE_AVX = 6 };
+enum { XCR0_SSE_AVX = 6, XCR0_AVX512 = 0xe6 };
+
+/* Paravirtual features that any guest gains by. */
+static const X86Feature by_default[] = {
+    X86_FEATURE_KVMCLOCK_OLD, X86_FEATURE_KVMCLOCK, X86_FEATURE_KVMCLOCK_STABLE_BIT,
+    X86_FEATURE_KVM_NOPIODELAY,
+};
 
 static uint32_t host_xcr0(void)
 {
@@ -33,10 +40,10 @@ static uint32_t host_cpuid(uint32_t leaf, uint32_t subleaf, unsigned reg)
     return out[reg];
 }
 
-static bool host_saves_avx(const uint32_t *host)
+static bool host_saves(const uint32_t *host, uint32_t components)
 {
     return x86_words_have(host, X86_FEATURE_OSXSAVE)
-           && (host_xcr0() & XCR0_SSE_AVX) == XCR0_SSE_AVX;
+           && (host_xcr0() & components) == components;
 }
 
 static void read_host(X86CpuCaps *caps)
@@ -45,8 +52,11 @@ static void read_host(X86CpuCaps *caps)
         const X86FeatureWordInfo *word = &x86_feature_words[i];
         caps->host[i] = word->is_msr ? 0 : host_cpuid(word->leaf, word->subleaf, word->reg);
     }
-    if (!host_saves_avx(caps->host)) {
+    if (!host_saves(caps->host, XCR0_SSE_AVX)) {
         x86_words_set(caps->host, X86_FEATURE_AVX, false);
+    }
+    if (!host_saves(caps->host, XCR0_AVX512)) {
+        x86_words_set(caps->host, X86_FEATURE_AVX512F, false);
     }
     caps->host_phys_bits = host_cpuid(0x80000008, 0, CPUID_EAX) & 0xff;
 }
@@ -54,8 +64,9 @@ static void read_host(X86CpuCaps *caps)
 void x86_cpu_caps_tcg(X86CpuCaps *caps)
 {
     *caps = (X86CpuCaps){.accel = "tcg"};
-    /* The signature by which guests (systemd-detect-virt, virt-what) know an emulated CPU. */
-    g_strlcpy(caps->signature, "TCGTCGTCGTCG", sizeof(caps->signature));
+    /* The signature by which guests find KVM's clock (Documentation/virt/kvm/x86/cpuid.rst). */
+    g_strlcpy(caps->signature, "KVMKVMKVM", sizeof(caps->signature));
+    caps->tsc_hz = X86_TSC_HZ;
     read_host(caps);
     for (const X86FeatureInfo *info = x86_features; info->name; info++) {
         bool offered = info->tcg == TCG_YES
@@ -63,4 +74,7 @@ void x86_cpu_caps_tcg(X86CpuCaps *caps)
         x86_words_set(caps->supported, info->feature, offered);
     }
     x86_features_drop_unmet(caps->supported);
+    for (unsigned i = 0; i < G_N_ELEMENTS(by_default); i++) {
+        x86_words_set(caps->defaults, by_default[i], true);
+    }
 }

@@ -14,6 +14,8 @@ typedef struct X86CpuCaps {
     uint32_t host[FEATURE_WORD_COUNT];      /* what the host's own CPUID says (no MSRs) */
     uint32_t defaults[FEATURE_WORD_COUNT];  /* added to every model: paravirtual features */
     uint8_t host_phys_bits;
+    const char *no_hyperv;                  /* why it has no Hyper-V features; NULL: see above */
+    uint64_t tsc_hz;                        /* the TSC's rate on every host; 0: the host's */
 } X86CpuCaps;
 
 /* The features of our own CPU here: instructions run by the host's own form need its bit. */

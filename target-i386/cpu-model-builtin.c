@@ -6,20 +6,48 @@
 #include "target-i386/cpu-model-internal.h"
 #include "target-i386/feature-table.h"
 
+enum { CPUID_TSC_LEAF = 0x15 };
+
 static void load_base(X86CpuModel *model, const X86CpuCaps *caps)
 {
     strcpy(model->vendor, "GenuineIntel");
     memset(model->features, 0, sizeof(model->features));
 }
 
-/* The TSC of another host ticks at another rate: invtsc is a promise that a move would break. */
-static void load_features(X86CpuModel *model, const uint32_t *features)
+/*
+ * Where the TSC of another host ticks at another rate, invtsc is a promise that a move would break;
+ * where every host has the same, the guest is told both.
+ */
+static void load_features(X86CpuModel *model, const uint32_t *features, const X86CpuCaps *caps)
 {
     memcpy(model->features, features, sizeof(model->features));
-    x86_words_set(model->features, X86_FEATURE_INVTSC, false);
+    if (caps->tsc_hz) {
+        model->tsc_hz = caps->tsc_hz;
+        model->level = CPUID_TSC_LEAF;
+    } else {
+        x86_words_set(model->features, X86_FEATURE_INVTSC, false);
+    }
     for (unsigned i = 0; i < FEATURE_WORD_COUNT; i++) {
         if (x86_feature_word_is_hyperv(i)) {
             model->features[i] = 0;
+        }
+    }
+}
+
+/*
+ * What a guest need not guard against, or can at no cost: true of the accelerator, whatever the
+ * host's own CPUID says of it.
+ */
+static void add_immunities(uint32_t *features, const uint32_t *supported)
+{
+    static const X86Feature immunities[] = {
+        X86_FEATURE_BHI_CTRL, X86_FEATURE_MCDT_NO, X86_FEATURE_BTC_NO, X86_FEATURE_SRSO_NO,
+        X86_FEATURE_SRSO_USER_KERNEL_NO, X86_FEATURE_TSA_SQ_NO, X86_FEATURE_TSA_L1_NO,
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(immunities); i++) {
+        if (x86_words_have(supported, immunities[i])) {
+            x86_words_set(features, immunities[i], true);
         }
     }
 }
@@ -33,7 +61,7 @@ static void load_max(X86CpuModel *model, const X86CpuCaps *caps)
     model->stepping = 1;
     model->level = 0xd;
     model->xlevel = 0x80000008;
-    load_features(model, caps->supported);
+    load_features(model, caps->supported, caps);
 }
 
 static void load_host(X86CpuModel *model, const X86CpuCaps *caps)
@@ -60,8 +88,9 @@ static void load_host(X86CpuModel *model, const X86CpuCaps *caps)
         features[i] = caps->supported[i] & (x86_feature_words[i].is_msr ? ~0u : caps->host[i]);
     }
     x86_words_set(features, X86_FEATURE_HYPERVISOR, true);
+    add_immunities(features, caps->supported);
     x86_features_drop_unmet(features);
-    load_features(model, features);
+    load_features(model, features, caps);
 }
 
 const X86BuiltinModel x86_builtin_models[] = {

@@ -9,6 +9,8 @@
 X86CpuModel *x86_cpu_model_new(const char *name);
 /* Makes a model whole: what features need and follow from, leaves, widths and caches by default. */
 void x86_cpu_model_settle(X86CpuModel *model);
+/* Adds what the accelerator gives every CPU, whatever its model. */
+void x86_cpu_model_add_defaults(X86CpuModel *model, const X86CpuCaps *caps);
 /*
  * Applies every key of @group but base_cpudef to @model: scalars, then features, add_features,
  * remove_features, then single features and bit templates. Features that the group turns on are

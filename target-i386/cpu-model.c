@@ -270,11 +270,16 @@ static bool check_user_groups(const Config *config, const ConfigGroup *cpu,
     return good;
 }
 
-static bool apply_cpu_group(Resolution *r, const ConfigGroup *cpu, uint32_t *asked)
+void x86_cpu_model_add_defaults(X86CpuModel *model, const X86CpuCaps *caps)
 {
     for (unsigned i = 0; i < FEATURE_WORD_COUNT; i++) {
-        r->model->features[i] |= r->caps->defaults[i];
+        model->features[i] |= caps->defaults[i];
     }
+}
+
+static bool apply_cpu_group(Resolution *r, const ConfigGroup *cpu, uint32_t *asked)
+{
+    x86_cpu_model_add_defaults(r->model, r->caps);
     return apply_switches(r, cpu)
            && (!cpu || x86_model_apply_keys(r->model, cpu, asked, r->diag));
 }
@@ -285,6 +290,7 @@ static bool apply_cpu_group(Resolution *r, const ConfigGroup *cpu, uint32_t *ask
 typedef struct Attempt {
     X86CpuModel *model;
     GString *missing; /* what the accelerator lacks, or was asked for without what it needs */
+    GString *hyperv;  /* what it lacks of Hyper-V, where it lacks all of that */
     GString *broken;  /* what goes because something that it needs was taken away */
 } Attempt;
 
@@ -292,6 +298,7 @@ static void attempt_free(Attempt *attempt)
 {
     x86_cpu_model_free(attempt->model);
     g_string_free(attempt->missing, TRUE);
+    g_string_free(attempt->hyperv, TRUE);
     g_string_free(attempt->broken, TRUE);
     g_free(attempt);
 }
@@ -304,7 +311,10 @@ static void list_missing(Attempt *attempt, const uint32_t *asked, const X86CpuCa
     for (const X86FeatureInfo *info = x86_features; info->name; info++) {
         const X86FeatureInfo *need = x86_feature_missing_need(info, features);
         bool offered = x86_words_have(caps->supported, info->feature);
-        if (x86_words_have(features, info->feature) && !offered) {
+        bool hyperv = x86_feature_word_is_hyperv(info->feature / 32);
+        if (hyperv && caps->no_hyperv && x86_words_have(features, info->feature)) {
+            g_string_append_printf(attempt->hyperv, " %s", info->name);
+        } else if (x86_words_have(features, info->feature) && !offered) {
             g_string_append_printf(attempt->missing, " %s", info->name);
         } else if (x86_words_have(asked, info->feature) && need) {
             g_string_append_printf(attempt->missing, " %s (needs %s)", info->name, need->name);
@@ -351,6 +361,7 @@ static Attempt *attempt_new(const Config *config, const char *name, const Origin
     Attempt *attempt = g_new0(Attempt, 1);
     attempt->model = g_steal_pointer(&model);
     attempt->missing = g_string_new(NULL);
+    attempt->hyperv = g_string_new(NULL);
     attempt->broken = g_string_new(NULL);
     list_missing(attempt, asked, caps);
     list_broken(attempt, asked, caps);
@@ -393,13 +404,36 @@ static bool user_chose(const ConfigGroup *cpu)
     return false;
 }
 
+/* Hyper-V where there is nothing of it: one message with the reason, not a list of lacks. */
+static bool report_hyperv(const Attempt *attempt, bool passthrough, bool enforce,
+                          const Origin *origin, const X86CpuCaps *caps, Diag *diag)
+{
+    if (!caps->no_hyperv || (!attempt->hyperv->len && !passthrough)) {
+        return true;
+    }
+    const char *names = attempt->hyperv->len ? attempt->hyperv->str : " hv-passthrough";
+    if (enforce) {
+        diag_error(diag, origin, "%s has no Hyper-V features, %s:%s", caps->accel,
+                   caps->no_hyperv, names);
+    } else {
+        diag_warning(diag, origin, "%s has no Hyper-V features, %s; left out:%s", caps->accel,
+                     caps->no_hyperv, names);
+    }
+    return !enforce;
+}
+
 /* Says what cannot be had; false if that is an error. */
 static bool report(const Attempt *attempt, const ConfigGroup *cpu, const Origin *origin,
                    const X86CpuCaps *caps, Diag *diag)
 {
     bool enforce = read_switch(cpu, "enforce", false, diag);
     bool check = read_switch(cpu, "check", true, diag) && user_chose(cpu);
+    bool passthrough = read_switch(cpu, "hv-passthrough", false, diag);
 
+    if ((enforce || check) &&
+        !report_hyperv(attempt, passthrough, enforce, origin, caps, diag)) {
+        return false;
+    }
     if (attempt->missing->len && enforce) {
         diag_error(diag, origin, "%s cannot offer these features of CPU '%s':%s", caps->accel,
                    attempt->model->name, attempt->missing->str);
@@ -428,6 +462,8 @@ static void finish(X86CpuModel *model, const ConfigGroup *cpu, const X86CpuCaps 
     }
     if (read_switch(cpu, "kvm", true, diag)) {
         g_strlcpy(model->signature, caps->signature, sizeof(model->signature));
+    } else {
+        model->features[FEATURE_WORD_KVM_EAX] = model->features[FEATURE_WORD_KVM_EDX] = 0;
     }
 }
 

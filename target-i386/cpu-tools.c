@@ -68,7 +68,11 @@ static X86CpuModel *load(const Config *config, const ConfigValue *value, const X
             x86_model_report_missing(config, name, value->origin, diag);
             return NULL;
         }
-        return x86_cpu_model_find(config, name, caps, diag);
+        X86CpuModel *model = x86_cpu_model_find(config, name, caps, diag);
+        if (model) {
+            x86_cpu_model_add_defaults(model, caps);
+        }
+        return model;
     }
     X86CpuModel *model = read_file(name, &error);
     if (!model) {

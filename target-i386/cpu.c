@@ -78,6 +78,7 @@ static void reset_kept_by_init(X86CPU *cpu)
     cpu->msr_misc_enable = 1; /* fast strings */
     cpu->msr_tsc_adjust = cpu->msr_spec_ctrl = cpu->msr_xss = cpu->msr_feature_control = 0;
     cpu->msr_mcg_status = 0;
+    cpu->msr_kvm_wall_clock = cpu->msr_kvm_system_time = 0;
     cpu->msr_mtrr_def_type = 0;
     memset(cpu->msr_mtrr_fix, 0, sizeof(cpu->msr_mtrr_fix));
     memset(cpu->msr_mtrr_base, 0, sizeof(cpu->msr_mtrr_base));
@@ -143,7 +144,10 @@ X86CPU *cpu_new(MemorySpace *memory, PortSpace *ports, CodeDomain *domain, unsig
     cpu->vcpu.is_bsp = index == 0;
     cpu->vcpu.memory = memory;
     cpu->vcpu.ports = ports;
-    cpu->vcpu.tsc_hz = 1000000000;
+    cpu->vcpu.tsc_hz = X86_TSC_HZ;
+    cpu->vcpu.icount_done = &cpu->icount;
+    cpu->vcpu.icount_limit = &cpu->icount_limit;
+    cpu->icount_limit = UINT64_MAX;
     cpu->vcpu.a20_mask = UINT64_MAX;
     g_cond_init(&cpu->vcpu.wake);
     cpu->phys_bits = 40;

@@ -53,7 +53,8 @@ enum {
     CR4_SMAP = 1u << 21, CR4_PKE = 1u << 22,
 };
 
-enum { EFER_SCE = 1u << 0, EFER_LME = 1u << 8, EFER_LMA = 1u << 10, EFER_NXE = 1u << 11 };
+enum { EFER_SCE = 1u << 0, EFER_LME = 1u << 8, EFER_LMA = 1u << 10, EFER_NXE = 1u << 11,
+       EFER_AIBRSE = 1u << 21 };
 
 /* Exception vectors (SDM 3A table 6-1). */
 typedef enum {
@@ -108,16 +109,15 @@ typedef struct X87State {
     } st[8]; /* relative to TOP */
 } X87State;
 
+/* Ticks a second of our own CPU's time stamp counter, unless the user wants another rate. */
+#define X86_TSC_HZ 1000000000u
+
 /*
- * What translated code reaches by displacements (accel/tcg/). A jump's tag is the address with the
- * salt of mode and address space, so that a change of either needs no flush.
+ * What translated code reaches by displacements (accel/tcg/). The tag of a jump is minus the sum of
+ * the address and the salt of mode and address space, so that a change of either needs no flush.
  */
-#define JIT_JUMP_BITS 14
+#define JIT_JUMP_BITS 16
 #define JIT_SLOTS (1u << 16)
-typedef struct JitJump {
-    uint64_t tag;
-    const void *host;
-} JitJump;
 
 typedef struct X86JitState {
     struct X86CPU *cpu;     /* itself */
@@ -130,10 +130,12 @@ typedef struct X86JitState {
     uint32_t poll;          /* another thread wants attention */
     uint32_t exit_link;     /* number of the link by which code was left, from 1; 0: none */
     uint32_t mxcsr_default;
-    uint64_t scratch[4];
+    uint64_t scratch[6];
     const void *resume;
-    JitJump *resume_jump;   /* lockstep: made for one branch */
-    JitJump jumps[1u << JIT_JUMP_BITS];
+    uint64_t *lockstep_tag; /* of the jump made for one branch in lockstep */
+    uint64_t jump_tag[1u << JIT_JUMP_BITS];
+    const void *jump_f[1u << JIT_JUMP_BITS]; /* entries with the flags in the host's register */
+    const void *jump_m[1u << JIT_JUMP_BITS]; /* and with the flags in memory */
     const void *slots[JIT_SLOTS]; /* where direct jumps to other pages lead */
 } X86JitState;
 
@@ -194,6 +196,8 @@ typedef struct X86CPU {
     uint64_t msr_mcg_status, msr_mcg_cap, msr_mcg_ctl;
     uint64_t msr_mtrr_def_type, msr_mtrr_fix[MSR_MTRR_FIX_COUNT];
     uint64_t msr_mtrr_base[MSR_MTRR_VAR_COUNT], msr_mtrr_mask[MSR_MTRR_VAR_COUNT];
+    bool paravirt;      /* we answer KVM's hypercalls and MSRs (interp/paravirt.c), not a kernel */
+    uint64_t msr_kvm_wall_clock, msr_kvm_system_time;
     int64_t tsc_offset; /* guest TSC = host clock scaled to vcpu.tsc_hz + offset */
 
     /* What CPUID offers: bit words by FeatureWord, and the table built from the model. */
@@ -220,7 +224,16 @@ typedef struct X86CPU {
     uint8_t debug_held;     /* and by one whose traps wait */
     sigjmp_buf run_jump;    /* where cpu_raise() and cpu_leave_block() land */
 
-    uint64_t icount;        /* instructions executed */
+    /*
+     * Instructions executed. With -icount (icount_limit is not UINT64_MAX) they are exact, and time
+     * is made of them (accel/icount.h): an instruction counts from the moment it begins, whether or
+     * not it raises, and the run loop returns before the one that would exceed the limit. Whatever
+     * can look at the time or set a timer (ports, MMIO, RDTSC, MSRs) must find its own instruction
+     * counted, and an event that an instruction raises is taken before the next.
+     */
+    uint64_t icount, icount_limit;
+    uint64_t trace_hash;    /* of every counted instruction's RIP and RAX; 0: not wanted */
+    uint64_t random_state;  /* RDRAND gives a sequence that begins here; 0: the host's numbers */
     uint64_t exceptions_count, interrupts_count;
     CodeCache *code;        /* decoded blocks */
     CodeWatch code_watches[CODE_WATCHES];
@@ -340,7 +353,8 @@ void cpu_set_cr3(X86CPU *cpu, uint64_t value);
 void cpu_set_cr4(X86CPU *cpu, uint64_t value);
 /* Loads a data or stack segment register, with all checks (SDM 3A 5.4–5.6, 5.11). Not CS. */
 void cpu_load_segment(X86CPU *cpu, SegReg reg, uint16_t selector);
-/* Guest TSC now. */
+/* Guest TSC when CLOCK_VM is @vm_ns, and now. */
+uint64_t cpu_tsc_at(const X86CPU *cpu, int64_t vm_ns);
 uint64_t cpu_read_tsc(X86CPU *cpu);
 bool cpu_msr_read(X86CPU *cpu, uint32_t msr, uint64_t *value);
 bool cpu_msr_write(X86CPU *cpu, uint32_t msr, uint64_t value);

@@ -32,6 +32,8 @@ typedef struct Builder {
 #define AMD_REPEATED 0x0183f3ffu
 /* XSAVEC and XSAVES in leaf 0DH, 1: EBX is the size of a compacted area (SDM 2A CPUID). */
 #define XSAVE_COMPACTS 0xau
+/* The local APIC's timer counts at this rate (hw/intc/apic-timer.c, and KVM's own). */
+#define APIC_TIMER_HZ 1000000000u
 /* An xAPIC id has 8 bits, and FFH is the broadcast id (SDM 3A 11.4.6, 11.6.2.1). */
 #define MAX_APIC_ID 254u
 
@@ -67,6 +69,17 @@ static void add(Builder *b, uint32_t leaf, uint32_t subleaf, uint32_t eax, uint3
     Leaf entry = {leaf, subleaf, {eax, ebx, ecx, edx}};
 
     g_array_append_val(b->table->leaves, entry);
+}
+
+static Leaf *find(const X86CpuidTable *table, uint32_t leaf, uint32_t subleaf)
+{
+    for (unsigned i = 0; i < table->leaves->len; i++) {
+        Leaf *entry = &g_array_index(table->leaves, Leaf, i);
+        if (entry->leaf == leaf && entry->subleaf == subleaf) {
+            return entry;
+        }
+    }
+    return NULL;
 }
 
 static uint32_t word(const Builder *b, FeatureWord index)
@@ -218,6 +231,30 @@ static void add_feature_leaves(Builder *b)
     add(b, 0x14, 0, 0, 0, word(b, FEATURE_WORD_14_0_ECX), 0);
 }
 
+static uint64_t greatest_divisor(uint64_t a, uint64_t b)
+{
+    while (b) {
+        uint64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/*
+ * Leaf 15H: the rate of the TSC as a ratio (EBX to EAX) to a clock (ECX), which also counts the
+ * local APIC's timer. Where the rate is not the model's, the accelerator's leaves may tell of it.
+ */
+static void add_tsc(Builder *b)
+{
+    uint64_t hz = b->model->tsc_hz;
+    uint64_t divisor = greatest_divisor(hz, APIC_TIMER_HZ);
+
+    if (hz && hz / divisor <= UINT32_MAX) {
+        add(b, 0x15, 0, APIC_TIMER_HZ / divisor, hz / divisor, APIC_TIMER_HZ, 0);
+    }
+}
+
 /*
  * Leaves 1DH and 1EH: palette 1 of eight tiles of 16 rows by 64 bytes, and a multiplier of 16 by 16
  * (SDM 1, 18.3; the values of Sapphire Rapids, on which the instructions depend).
@@ -262,6 +299,16 @@ static void add_hyperv(Builder *b)
     add(b, 0x40000005, 0, MAX_APIC_ID + 1, MAX_APIC_ID + 1, 0, 0);
 }
 
+/* Rates of TSC and APIC timer in kHz at 10H, as VMware began it and guests of others look, too. */
+static void add_frequencies(Builder *b, uint32_t base)
+{
+    if (b->model->tsc_hz) {
+        b->table->hypervisor_level = base + 0x10;
+        find(b->table, base, 0)->regs[CPUID_EAX] = base + 0x10;
+        add(b, base + 0x10, 0, b->model->tsc_hz / 1000, APIC_TIMER_HZ / 1000, 0, 0);
+    }
+}
+
 /*
  * The signature is in EBX, ECX, EDX (Linux Documentation/virt/kvm/x86/cpuid.rst). Where Hyper-V's
  * leaves take the first place, the accelerator's own are 100H further.
@@ -279,6 +326,7 @@ static void add_hypervisor(Builder *b)
     if (has(b, X86_FEATURE_HYPERVISOR) && signature[0]) {
         add_signature(b, base, base + 1, signature);
         add(b, base + 1, 0, word(b, FEATURE_WORD_KVM_EAX), 0, 0, word(b, FEATURE_WORD_KVM_EDX));
+        add_frequencies(b, base);
     }
 }
 
@@ -387,24 +435,14 @@ static void add_extended(Builder *b)
         add(b, 0x8000000a, 0, 1, 16, 0, word(b, FEATURE_WORD_8000000A_EDX));
     }
     add_amd_topology(b);
-    add(b, 0x80000021, 0, word(b, FEATURE_WORD_80000021_EAX), 0, 0, 0);
+    add(b, 0x80000021, 0, word(b, FEATURE_WORD_80000021_EAX), 0,
+        word(b, FEATURE_WORD_80000021_ECX), 0);
     add(b, 0x80000022, 0, word(b, FEATURE_WORD_80000022_EAX), 0, 0, 0);
     if (word(b, FEATURE_WORD_C0000001_EDX)) {
         b->table->via_level = 0xc0000001;
         add(b, 0xc0000000, 0, 0xc0000001, 0, 0, 0);
         add(b, 0xc0000001, 0, 0, 0, 0, word(b, FEATURE_WORD_C0000001_EDX));
     }
-}
-
-static Leaf *find(const X86CpuidTable *table, uint32_t leaf, uint32_t subleaf)
-{
-    for (unsigned i = 0; i < table->leaves->len; i++) {
-        Leaf *entry = &g_array_index(table->leaves, Leaf, i);
-        if (entry->leaf == leaf && entry->subleaf == subleaf) {
-            return entry;
-        }
-    }
-    return NULL;
 }
 
 static void apply_patches(Builder *b)
@@ -468,6 +506,7 @@ X86CpuidTable *x86_cpuid_table_new(const X86CpuModel *model, const X86Topology *
     add_feature_leaves(&b);
     add_topology(&b);
     add_xsave(&b);
+    add_tsc(&b);
     add_amx(&b);
     add_hypervisor(&b);
     add_extended(&b);

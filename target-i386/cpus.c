@@ -96,6 +96,9 @@ static char *wish_refusal(const AccelWish *wish, const Config *config, const Acc
     if (!*accel) {
         return g_strdup("is not known");
     }
+    if (config_find(config, "icount", NULL) && strcmp(wish->name, "tcg")) {
+        return g_strdup("cannot count instructions (-icount)");
+    }
     if ((*accel)->available(config, &error)) {
         return NULL;
     }
@@ -169,6 +172,11 @@ X86CpuSet *x86_cpus_new(const X86CpuModel *model, const X86Topology *topology,
     return set;
 }
 
+const AccelMachine *x86_cpus_machine_part(const X86CpuSet *set)
+{
+    return set->accel->machine_part ? set->accel->machine_part(set->instance) : NULL;
+}
+
 void x86_cpus_log_stats(X86CpuSet *set)
 {
     for (unsigned i = 0; i < set->cpus->len; i++) {
@@ -179,6 +187,9 @@ void x86_cpus_log_stats(X86CpuSet *set)
                   " KiB of decoded code, %" G_GUINT64_FORMAT " KiB of CPU state", i, cpu->icount,
                   cpu->exceptions_count, cpu->interrupts_count,
                   code_cache_memory(cpu->code) / 1024, (uint64_t)sizeof(*cpu) / 1024);
+        if (cpu->trace_hash) {
+            log_write(LOG_STATS, "cpu %u: trace %016" G_GINT64_MODIFIER "x", i, cpu->trace_hash);
+        }
         if (set->accel->vcpu_log_stats) {
             set->accel->vcpu_log_stats(&cpu->vcpu);
         }

@@ -24,6 +24,8 @@ typedef struct X86CpuSet X86CpuSet;
 X86CpuSet *x86_cpus_new(const X86CpuModel *model, const X86Topology *topology,
                         const AccelOps *accel, const Config *config, MemorySpace *memory,
                         PortSpace *ports, unsigned count, GPtrArray *vcpus, GError **error);
+/* What the accelerator does for the machine beside running CPUs, or NULL. */
+const AccelMachine *x86_cpus_machine_part(const X86CpuSet *set);
 /* What each CPU did, to the log (-d stats): instructions, exceptions, interrupts, host memory. */
 void x86_cpus_log_stats(X86CpuSet *set);
 /* Frees the CPUs; their threads must have ended. */

@@ -33,7 +33,8 @@ struct Timer {
     TimerList *list;
     TimerFn *fn;
     void *opaque;
-    int64_t expire;
+    int64_t skew;   /* of its clock against that of the list */
+    int64_t expire; /* on the clock of the list */
     int index; /* in the heap, -1: not pending */
 };
 
@@ -47,7 +48,9 @@ static struct {
     atomic_bool paused;
     _Atomic int64_t offset;
     _Atomic int64_t frozen;
-} timers;
+    ClockDriver driver;        /* of CLOCK_VM; now is NULL without */
+    _Atomic int64_t host_start; /* CLOCK_HOST at CLOCK_VM 0; -1: CLOCK_HOST is the wall clock */
+} timers = { .host_start = -1 };
 
 /* --- Clocks --------------------------------------------------------------- */
 
@@ -64,6 +67,9 @@ static int64_t clock_vm_ns(void)
     unsigned sequence;
     int64_t now;
 
+    if (timers.driver.now) {
+        return timers.driver.now(timers.driver.opaque);
+    }
     do {
         while ((sequence = atomic_load(&timers.sequence)) & 1) {
         }
@@ -74,13 +80,20 @@ static int64_t clock_vm_ns(void)
     return now;
 }
 
+static int64_t clock_wall_ns(void)
+{
+    int64_t start = atomic_load(&timers.host_start);
+
+    return start < 0 ? host_clock_ns(CLOCK_REALTIME) : start + clock_vm_ns();
+}
+
 int64_t clock_ns(ClockType clock)
 {
     switch (clock) {
     case CLOCK_VM:
         return clock_vm_ns();
     case CLOCK_HOST:
-        return host_clock_ns(CLOCK_REALTIME);
+        return clock_wall_ns();
     case CLOCK_REAL:
         return host_clock_ns(CLOCK_MONOTONIC);
     }
@@ -189,6 +202,10 @@ static void list_arm(TimerList *list, bool exact)
     Timer *first = heap_first(list);
     int64_t expire = first ? first->expire : NOT_ARMED;
 
+    if (list->clock == CLOCK_VM && timers.driver.now) {
+        timers.driver.armed(timers.driver.opaque);
+        return;
+    }
     if (list->clock == CLOCK_VM && atomic_load(&timers.paused)) {
         expire = NOT_ARMED;
     }
@@ -216,7 +233,7 @@ static gboolean list_dispatch(gint fd, GIOCondition condition, gpointer opaque)
 
     /* EAGAIN (a timer re-armed meanwhile) and ECANCELED (clock set) just mean: look again. */
     G_GNUC_UNUSED ssize_t size = read(fd, &count, sizeof(count));
-    if (list->clock != CLOCK_VM || !atomic_load(&timers.paused)) {
+    if (list->clock != CLOCK_VM || !(atomic_load(&timers.paused) || timers.driver.now)) {
         list_run(list, clock_ns(list->clock), TIMERS_PER_DISPATCH);
     }
     list->armed = NOT_ARMED;
@@ -285,14 +302,48 @@ void clock_vm_step(int64_t ns)
     clock_vm_set(end, true);
 }
 
+/* --- Another source of time -------------------------------------------------------- */
+
+void clock_vm_drive(const ClockDriver *driver)
+{
+    timers_init();
+    if (driver) {
+        timers.driver = *driver;
+    } else {
+        int64_t now = clock_vm_ns();
+        timers.driver = (ClockDriver){ 0 };
+        clock_vm_set(now, atomic_load(&timers.paused));
+    }
+}
+
+int64_t clock_vm_deadline(void)
+{
+    Timer *first = heap_first(&timers.lists[CLOCK_VM]);
+
+    return first ? first->expire : INT64_MAX;
+}
+
+void clock_vm_run(void)
+{
+    list_run(&timers.lists[CLOCK_VM], clock_vm_ns(), TIMERS_PER_DISPATCH);
+}
+
+void clock_host_follow_vm(int64_t start_ns)
+{
+    atomic_store(&timers.host_start, start_ns);
+}
+
 /* --- Timers ----------------------------------------------------------------------- */
 
 Timer *timer_new(ClockType clock, TimerFn *fn, void *opaque)
 {
     Timer *timer = g_new(Timer, 1);
+    int64_t start = atomic_load(&timers.host_start);
+    bool follows = clock == CLOCK_HOST && start >= 0;
 
     timers_init();
-    *timer = (Timer){ &timers.lists[clock], fn, opaque, -1, -1 };
+    *timer = (Timer){ .list = &timers.lists[follows ? CLOCK_VM : clock], .fn = fn,
+                      .opaque = opaque, .skew = follows ? start : 0, .expire = -1, .index = -1 };
     return timer;
 }
 
@@ -307,7 +358,7 @@ void timer_free(Timer *timer)
 void timer_mod(Timer *timer, int64_t expire_ns)
 {
     timer_del(timer);
-    timer->expire = MAX(expire_ns, 0);
+    timer->expire = MAX(expire_ns - timer->skew, 0);
     heap_insert(timer->list, timer);
     list_arm(timer->list, false);
 }
@@ -326,5 +377,5 @@ bool timer_pending(const Timer *timer)
 
 int64_t timer_expire_ns(const Timer *timer)
 {
-    return timer->index >= 0 ? timer->expire : -1;
+    return timer->index >= 0 ? timer->expire + timer->skew : -1;
 }

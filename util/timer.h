@@ -20,6 +20,16 @@ typedef enum {
 typedef struct Timer Timer;
 typedef void TimerFn(void *opaque);
 
+/*
+ * What CLOCK_VM goes by instead of the host's clock: counted instructions (accel/icount.h). Its
+ * timers are then run by clock_vm_run() alone, not by the main loop.
+ */
+typedef struct ClockDriver {
+    int64_t (*now)(void *opaque);   /* any thread, without a lock; never goes back */
+    void (*armed)(void *opaque);    /* the earliest timer has become an earlier one; machine lock */
+    void *opaque;
+} ClockDriver;
+
 /* Prepares the clocks: CLOCK_VM is 0 and runs. Called by main_loop_init() and timer_new(). */
 void timers_init(void);
 /* Now on @clock; callable from any thread, without a lock. */
@@ -32,6 +42,21 @@ void clock_vm_resume(void);
  * drive chips without waiting. Machine lock held.
  */
 void clock_vm_step(int64_t ns);
+
+/*
+ * Makes @driver (NULL: the host's clock again, going on from where it is) the source of CLOCK_VM.
+ * Before the first timer, machine lock held.
+ */
+void clock_vm_drive(const ClockDriver *driver);
+/* Expiry of the earliest timer on CLOCK_VM, INT64_MAX if there is none. Machine lock held. */
+int64_t clock_vm_deadline(void);
+/* Runs what is due on CLOCK_VM, a bounded number of timers. With a driver, machine lock held. */
+void clock_vm_run(void);
+/*
+ * Makes CLOCK_HOST a clock that was @start_ns when CLOCK_VM was 0 and runs with it; -1: the host's
+ * wall clock again. For timers that are created afterwards.
+ */
+void clock_host_follow_vm(int64_t start_ns);
 
 /* Timers are created, armed and freed under the machine lock. */
 Timer *timer_new(ClockType clock, TimerFn *fn, void *opaque);

@@ -58,6 +58,24 @@ static uint32_t entry_register(const struct kvm_cpuid_entry2 *entry, unsigned re
     return regs[reg];
 }
 
+/*
+ * Hyper-V leaves, by the call of the system or, on older kernels, of none: there one would need a
+ * vCPU before there is a model for it. NULL where there are none.
+ */
+static struct kvm_cpuid2 *hyperv_cpuid(int kvm_fd)
+{
+    struct kvm_cpuid2 *cpuid;
+
+    if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SYS_HYPERV_CPUID) <= 0) {
+        return NULL;
+    }
+    cpuid = cpuid_buffer(CPUID_ENTRIES_MAX);
+    if (ioctl(kvm_fd, KVM_GET_SUPPORTED_HV_CPUID, cpuid) < 0) {
+        g_clear_pointer(&cpuid, g_free);
+    }
+    return cpuid;
+}
+
 /* --- what KVM offers ------------------------------------------------------------------ */
 
 /* A feature MSR's value as KVM offers it; 0 where it knows none. */
@@ -77,36 +95,42 @@ static uint64_t feature_msr(int kvm_fd, uint32_t index)
 
 static void read_supported(X86CpuCaps *caps, int kvm_fd, const struct kvm_cpuid2 *supported)
 {
+    g_autofree struct kvm_cpuid2 *hyperv = hyperv_cpuid(kvm_fd);
+
+    caps->no_hyperv = hyperv ? NULL : "the kernel does not know KVM_GET_SUPPORTED_HV_CPUID";
     for (unsigned i = 0; i < FEATURE_WORD_COUNT; i++) {
         const X86FeatureWordInfo *word = &x86_feature_words[i];
         if (word->is_msr) {
             caps->supported[i] = feature_msr(kvm_fd, word->leaf) >> (32 * word->reg);
             continue;
         }
-        const struct kvm_cpuid_entry2 *entry = find_entry(supported, word->leaf, word->subleaf);
+        const struct kvm_cpuid2 *from = x86_feature_word_is_hyperv(i) ? hyperv : supported;
+        const struct kvm_cpuid_entry2 *entry =
+            from ? find_entry(from, word->leaf, word->subleaf) : NULL;
         caps->supported[i] = entry ? entry_register(entry, word->reg) : 0;
     }
 }
 
 /*
- * Features with state that our CPU does not hold, and so could not take over from the kernel; then
- * those of a local APIC in the kernel, which this machine has not.
+ * Features with state that our CPU does not hold, and so could not take over from the kernel, or
+ * that our chips would have to know of; then those of a local APIC in the kernel.
  */
 static const X86Feature not_ours[] = {
     X86_FEATURE_VMX, X86_FEATURE_SVM, X86_FEATURE_MPX, X86_FEATURE_SHSTK, X86_FEATURE_IBT,
     X86_FEATURE_AMX_TILE, X86_FEATURE_AMX_BF16, X86_FEATURE_AMX_INT8, X86_FEATURE_AMX_FP16,
     X86_FEATURE_AMX_COMPLEX, X86_FEATURE_PDCM, X86_FEATURE_INTEL_PT,
+    X86_FEATURE_KVM_MSI_EXT_DEST_ID,
 };
 static const X86Feature of_kernel_apic[] = {
     X86_FEATURE_X2APIC, X86_FEATURE_TSC_DEADLINE, X86_FEATURE_KVM_ASYNCPF,
     X86_FEATURE_KVM_ASYNCPF_INT, X86_FEATURE_KVM_PV_EOI, X86_FEATURE_KVM_PV_UNHALT,
-    X86_FEATURE_KVM_PV_IPI, X86_FEATURE_KVM_PV_SCHED_YIELD, X86_FEATURE_KVM_MSI_EXT_DEST_ID,
-    X86_FEATURE_KVM_POLL_CONTROL,
+    X86_FEATURE_KVM_PV_IPI, X86_FEATURE_KVM_PV_SCHED_YIELD, X86_FEATURE_KVM_POLL_CONTROL,
 };
-/* Paravirtual features that any guest gains by. */
+/* Features that any guest gains by, and that QEMU gives every model under KVM as well. */
 static const X86Feature by_default[] = {
     X86_FEATURE_KVMCLOCK_OLD, X86_FEATURE_KVMCLOCK, X86_FEATURE_KVMCLOCK_STABLE_BIT,
     X86_FEATURE_KVM_NOPIODELAY, X86_FEATURE_KVM_STEAL_TIME, X86_FEATURE_KVM_PV_EOI,
+    X86_FEATURE_KVM_ASYNCPF, X86_FEATURE_X2APIC,
 };
 
 static void drop_features(X86CpuCaps *caps, const X86Feature *features, unsigned count)
@@ -116,7 +140,8 @@ static void drop_features(X86CpuCaps *caps, const X86Feature *features, unsigned
     }
 }
 
-static void fill_caps(X86CpuCaps *caps, int kvm_fd, const struct kvm_cpuid2 *supported)
+static void fill_caps(X86CpuCaps *caps, int kvm_fd, KvmIrqchipPlace place,
+                      const struct kvm_cpuid2 *supported)
 {
     const struct kvm_cpuid_entry2 *widths = find_entry(supported, 0x80000008, 0);
 
@@ -127,7 +152,11 @@ static void fill_caps(X86CpuCaps *caps, int kvm_fd, const struct kvm_cpuid2 *sup
     read_supported(caps, kvm_fd, supported);
     x86_words_set(caps->supported, X86_FEATURE_HYPERVISOR, true);
     drop_features(caps, not_ours, G_N_ELEMENTS(not_ours));
-    drop_features(caps, of_kernel_apic, G_N_ELEMENTS(of_kernel_apic));
+    if (place == IRQCHIP_OFF) {
+        drop_features(caps, of_kernel_apic, G_N_ELEMENTS(of_kernel_apic));
+    } else if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0) {
+        x86_words_set(caps->supported, X86_FEATURE_TSC_DEADLINE, true); /* api.rst 4.47 */
+    }
     x86_features_drop_unmet(caps->supported);
     memcpy(caps->host, caps->supported, sizeof(caps->host));
     for (unsigned i = 0; i < G_N_ELEMENTS(by_default); i++) {
@@ -139,10 +168,12 @@ static void fill_caps(X86CpuCaps *caps, int kvm_fd, const struct kvm_cpuid2 *sup
 void kvm_cpu_caps(const struct Config *config, struct X86CpuCaps *caps)
 {
     int fd = kvm_open(NULL);
+    bool asked;
     g_autofree struct kvm_cpuid2 *supported = fd >= 0 ? kvm_supported_cpuid(fd, NULL) : NULL;
 
     if (supported) {
-        fill_caps(caps, fd, supported);
+        fill_caps(caps, fd,
+                  kvm_irqchip_place(config, fd, kvm_try_out(fd, supported), &asked), supported);
     } else {
         x86_cpu_caps_tcg(caps);
     }

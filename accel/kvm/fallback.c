@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where KVM gives up, we go on: the state is taken over, our interpreter runs the one instruction
- * that stands at RIP (the kernel leaves it there, api.rst KVM_EXIT_INTERNAL_ERROR), exceptions and
- * all, and KVM gets the state back.
+ * Where KVM gives up, we go on: the state is taken over, our interpreter runs the instruction that
+ * stands at RIP (the kernel leaves it there, api.rst KVM_EXIT_INTERNAL_ERROR), exceptions and all,
+ * and as many more as make the change worth its price, and KVM gets the state back.
  */
 #include <Zydis/Zydis.h>
 #include <string.h>
@@ -12,8 +12,10 @@
 #include "target-i386/interp/interp.h"
 #include "target-i386/mmu.h"
 #include "util/log.h"
+#include "util/timer.h"
 
 #define INSN_MAX 15
+#define JOINED_STEP 256 /* instructions between two looks whether it is time to give back */
 #define LOGGED_FALLBACKS 20 /* then only the statistics go on counting */
 
 /* --- the instruction ----------------------------------------------------------------- */
@@ -123,7 +125,23 @@ static void forget_caches(X86CPU *cpu)
     code_flush(cpu);
 }
 
-void kvm_fall_back(KvmVcpu *v, const char *why)
+/* With a local APIC in the kernel, interrupts come to the CPU there alone. */
+static bool may_go_on(const KvmVcpu *v)
+{
+    return !kvm_kernel_apic(v);
+}
+
+/* An NMI that waits in the kernel is as good in `pending`, where the interpreter sees it. */
+static void take_waiting_nmi(KvmVcpu *v)
+{
+    if (v->events.nmi.pending) {
+        v->events.nmi.pending = 0;
+        vcpu_raise(&v->cpu->vcpu, VCPU_NMI);
+    }
+}
+
+/* Takes the state that the instruction, or with @go_on any, may need; returns what was taken. */
+static KvmStateParts take_over(KvmVcpu *v, bool go_on, const char **what)
 {
     X86CPU *cpu = v->cpu;
     ZydisDecodedInstruction insn;
@@ -134,19 +152,138 @@ void kvm_fall_back(KvmVcpu *v, const char *why)
     forget_caches(cpu);
     if (decode(cpu, &insn)) {
         mnemonic = insn.mnemonic;
-        parts = needs_core_only(&insn) ? KVM_STATE_CORE : KVM_STATE_ALL;
+        parts = !go_on && needs_core_only(&insn) ? KVM_STATE_CORE : KVM_STATE_ALL;
+    }
+    if (v->machine->flaws || v->run->exit_reason == KVM_EXIT_DEBUG) {
+        parts = KVM_STATE_ALL;
     }
     if (parts & KVM_STATE_REST) {
         kvm_take_state(v, KVM_STATE_REST);
     }
     v->fallbacks_by_mnemonic[mnemonic]++;
-    report(v, why, ZydisMnemonicGetString(mnemonic));
+    *what = ZydisMnemonicGetString(mnemonic);
+    return parts;
+}
+
+/* KVM has the CPU again, unless it cannot have it yet. */
+static void give_back(KvmVcpu *v)
+{
+    const X86CPU *cpu = v->cpu;
+
+    v->run->if_flag = !!(cpu->eflags & FL_IF);
+    v->run->ready_for_interrupt_injection = 0;
+    if (!kvm_can_run(v)) {
+        return;
+    }
+    if (cpu->map_generation != v->held_map) {
+        kvm_forget_translations(v);
+    }
+    if (v->machine->flaws) {
+        kvm_watch_handlers(v);
+    }
+    kvm_give_state(v, v->held_parts);
+    v->held = false;
+}
+
+/* Goes on for @more instructions, and for as long as KVM cannot or, with @joins, others do. */
+static void go_on(KvmVcpu *v, uint64_t more, bool joins)
+{
+    Vcpu *vcpu = &v->cpu->vcpu;
+    const uint32_t leave = VCPU_STOP | VCPU_EXIT | VCPU_INIT | VCPU_SIPI;
+
+    if (more) {
+        interp_run_for(v->cpu, more);
+    }
+    while ((!kvm_can_run(v) || (joins && kvm_gate_is_wanted(v))) && !vcpu->halted &&
+           !(vcpu_pending(vcpu) & leave) && !v->needs_kvm) {
+        if (!interp_run_for(v->cpu, JOINED_STEP)) {
+            if (kvm_can_run(v)) {
+                v->needs_kvm = true;
+            } else {
+                interp_execute_one(v->cpu); /* nobody else knows it now */
+            }
+        }
+    }
+    give_back(v);
+}
+
+static void account(KvmVcpu *v, int64_t begin, uint64_t executed)
+{
+    int64_t spent = clock_ns(CLOCK_REAL) - begin;
+
+    v->interpreted += v->cpu->icount - executed;
+    v->fallback_ns += spent;
+    v->stretch.cost_ns = spent;
+}
+
+void kvm_go_on(KvmVcpu *v)
+{
+    int64_t begin = clock_ns(CLOCK_REAL);
+    uint64_t executed = v->cpu->icount;
+
+    kvm_gate_interpret(v, false);
+    go_on(v, 1, false);
+    kvm_gate_interpreted(v);
+    account(v, begin, executed);
+}
+
+/* The CPU is the interpreter's; @parts of its state go back in the end. */
+static void hold(KvmVcpu *v, KvmStateParts parts)
+{
+    v->held_parts = parts;
+    v->held_map = v->cpu->map_generation;
+    v->held = true;
+}
+
+void kvm_join(KvmVcpu *v)
+{
+    int64_t begin = clock_ns(CLOCK_REAL), cost = v->stretch.cost_ns;
+    uint64_t executed = v->cpu->icount;
+
+    if (!kvm_gate_interpret(v, true)) {
+        return;
+    }
+    kvm_take_state(v, KVM_STATE_ALL);
+    forget_caches(v->cpu);
+    hold(v, KVM_STATE_ALL);
+    take_waiting_nmi(v);
+    deliver_injected(v);
+    go_on(v, 0, true);
+    kvm_gate_interpreted(v);
+    account(v, begin, executed);
+    v->stretch.cost_ns = cost;
+    v->joined++;
+}
+
+void kvm_fall_back(KvmVcpu *v, const char *why)
+{
+    X86CPU *cpu = v->cpu;
+    int64_t begin = clock_ns(CLOCK_REAL);
+    uint64_t executed = cpu->icount;
+    uint64_t more = may_go_on(v) ? kvm_stretch_next(&v->stretch) : 0;
+    const char *what;
+
+    if (more) {
+        kvm_gate_interpret(v, false);
+    }
+    hold(v, take_over(v, more, &what));
+    report(v, why, what);
+    if (v->run->exit_reason == KVM_EXIT_DEBUG) {
+        kvm_undo_misdelivery(v);
+    } else if (v->run->exit_reason == KVM_EXIT_SHUTDOWN) {
+        v->events.exception.injected = v->events.exception.pending = 0;
+    }
+    if (more) {
+        take_waiting_nmi(v);
+    }
     if (!deliver_injected(v)) {
         interp_execute_one(cpu);
     }
-    kvm_give_state(v, parts);
-    v->run->if_flag = !!(cpu->eflags & FL_IF);
-    v->run->ready_for_interrupt_injection = 0;
+    if (more || kvm_can_run(v)) {
+        go_on(v, cpu->vcpu.halted ? 0 : more, false);
+        kvm_gate_interpreted(v);
+    } /* else kvm_go_on() comes next */
+    account(v, begin, executed);
 }
 
 /* --- statistics ------------------------------------------------------------------------------- */
@@ -173,6 +310,7 @@ static const char *const exit_names[KVM_EXIT_KINDS] = {
 void kvm_log_stats(Vcpu *vcpu)
 {
     const KvmVcpu *v = kvm_vcpu(vcpu);
+    g_autofree char *name = g_strdup_printf("cpu %u", vcpu->index);
     uint64_t total = v->interrupted;
 
     for (unsigned i = 0; i < KVM_EXIT_KINDS; i++) {
@@ -186,12 +324,23 @@ void kvm_log_stats(Vcpu *vcpu)
                       exit_names[i] ? exit_names[i] : "other", v->exits[i]);
         }
     }
-    log_write(LOG_STATS, "kvm: cpu %u: %" G_GUINT64_FORMAT " instructions by the interpreter",
-              vcpu->index, v->fallbacks);
+    log_write(LOG_STATS, "kvm: cpu %u: %.3f s in KVM, %.3f s in the interpreter", vcpu->index,
+              v->run_ns / 1e9, v->fallback_ns / 1e9);
+    log_write(LOG_STATS, "kvm: cpu %u: %" G_GUINT64_FORMAT " instructions by the interpreter in %"
+              G_GUINT64_FORMAT " takeovers, and %" G_GUINT64_FORMAT " to be with other CPUs",
+              vcpu->index, v->interpreted, v->fallbacks, v->joined);
+    if (v->machine->flaws) {
+        log_write(LOG_STATS, "kvm: cpu %u: %" G_GUINT64_FORMAT " wrong exceptions undone",
+                  vcpu->index, v->misdelivered);
+    }
     for (unsigned i = 0; i <= ZYDIS_MNEMONIC_MAX_VALUE; i++) {
         if (v->fallbacks_by_mnemonic[i]) {
-            log_write(LOG_STATS, "kvm: cpu %u: interpreted %s %u", vcpu->index,
+            log_write(LOG_STATS, "kvm: cpu %u: taken over at %s %u", vcpu->index,
                       ZydisMnemonicGetString(i), v->fallbacks_by_mnemonic[i]);
         }
+    }
+    kvm_log_kernel_stats(v->fd, name);
+    if (!vcpu->index) {
+        kvm_log_kernel_stats(v->machine->vm_fd, "machine");
     }
 }

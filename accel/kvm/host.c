@@ -39,9 +39,9 @@ bool kvm_call(int fd, unsigned long request, void *argument, const char *name, G
     return false;
 }
 
-static bool host_is_able(int fd, GError **error)
+bool kvm_host_is_able(int fd, KvmIoctl *call, GError **error)
 {
-    int version = ioctl(fd, KVM_GET_API_VERSION, 0);
+    int version = call(fd, KVM_GET_API_VERSION, 0);
 
     if (version != KVM_API_VERSION) {
         g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOSYS,
@@ -49,13 +49,18 @@ static bool host_is_able(int fd, GError **error)
         return false;
     }
     for (unsigned i = 0; i < G_N_ELEMENTS(needed); i++) {
-        if (ioctl(fd, KVM_CHECK_EXTENSION, needed[i].capability) <= 0) {
+        if (call(fd, KVM_CHECK_EXTENSION, needed[i].capability) <= 0) {
             g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOSYS, "its KVM lacks %s",
                         needed[i].name);
             return false;
         }
     }
     return true;
+}
+
+static int real_ioctl(int fd, unsigned long request, unsigned long argument)
+{
+    return ioctl(fd, request, argument);
 }
 
 int kvm_open(GError **error)
@@ -72,7 +77,7 @@ int kvm_open(GError **error)
                                       : g_strerror(saved));
         return -1;
     }
-    if (!host_is_able(fd, error)) {
+    if (!kvm_host_is_able(fd, real_ioctl, error)) {
         g_prefix_error(error, "%s: ", path);
         close(fd);
         return -1;

@@ -10,6 +10,9 @@
 #include <Zydis/Zydis.h>
 
 #include "qemu-config/config.h"
+#include "target-i386/cpu-model.h"
+#include "target-i386/feature-table.h"
+#include "util/log.h"
 
 /*
  * Where Intel hosts without unrestricted guests keep the pages for real mode (api.rst,
@@ -18,35 +21,30 @@
 #define IDENTITY_MAP_ADDR 0xfeffc000u
 #define TSS_ADDR 0xfeffd000u
 
-/* Where the interrupt controllers are to be: -machine and, before it, the last -accel kvm. */
-static const char *irqchip_place(const Config *config)
+/* What was asked for and cannot be is an error; what was not is left to kvm_irqchip_place(). */
+static bool irqchip_possible(const Config *config, int kvm_fd, GError **error)
 {
-    GPtrArray *groups = config_groups(config, "accel");
-    const char *place = config_get(config, "machine", "kernel-irqchip");
+    bool asked;
+    KvmIrqchipPlace place = kvm_irqchip_place(config, kvm_fd, 0, &asked);
+    const char *missing = asked ? kvm_irqchip_missing(kvm_fd, place) : NULL;
 
-    for (unsigned i = 0; i < groups->len; i++) {
-        const ConfigGroup *group = g_ptr_array_index(groups, i);
-        const char *own = group_get(group, "kernel-irqchip");
-        if (own && !g_strcmp0(group_get(group, "accel"), "kvm")) {
-            place = own;
-        }
+    if (missing) {
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOSYS,
+                    "kernel-irqchip=%s: its KVM lacks %s", place == IRQCHIP_ON ? "on" : "split",
+                    missing);
     }
-    return place ? place : "off";
+    return !missing;
 }
 
 static bool kvm_available(const struct Config *config, GError **error)
 {
-    const char *place = irqchip_place(config);
-    int fd, vm;
+    int fd = kvm_open(error), vm;
 
-    if (strcmp(place, "off")) {
-        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
-                    "kernel-irqchip=%s is not there yet, interrupt controllers are our own (off)",
-                    place);
+    if (fd < 0) {
         return false;
     }
-    fd = kvm_open(error);
-    if (fd < 0) {
+    if (!irqchip_possible(config, fd, error)) {
+        close(fd);
         return false;
     }
     vm = ioctl(fd, KVM_CREATE_VM, 0);
@@ -69,6 +67,10 @@ static void machine_free(void *instance)
         kvm_memory_free(machine);
     }
     kvm_msrs_free(machine);
+    g_mutex_clear(&machine->scratch_slot);
+    kvm_gate_clear(&machine->gate);
+    kvm_irqchip_free(machine);
+    g_ptr_array_unref(machine->vcpus);
     if (machine->vm_fd >= 0) {
         close(machine->vm_fd);
     }
@@ -89,14 +91,34 @@ static void exit_on_emulation_failure(const KvmMachine *machine)
     ioctl(machine->vm_fd, KVM_ENABLE_CAP, &cap); /* older kernels lack it */
 }
 
-static bool machine_create_vm(KvmMachine *machine, GError **error)
+/* -accel kvm,halt-poll-ns=N: how long a CPU that halts is waited for before its thread sleeps. */
+static void set_halt_poll(const KvmMachine *machine, const Config *config)
+{
+    GPtrArray *groups = config_groups(config, "accel");
+
+    for (unsigned i = 0; i < groups->len; i++) {
+        const ConfigGroup *group = g_ptr_array_index(groups, i);
+        const char *own = group_get(group, "halt-poll-ns");
+        if (own && !g_strcmp0(group_get(group, "accel"), "kvm")) {
+            struct kvm_enable_cap cap = {.cap = KVM_CAP_HALT_POLL,
+                                         .args = {g_ascii_strtoull(own, NULL, 0)}};
+            if (ioctl(machine->vm_fd, KVM_ENABLE_CAP, &cap) < 0) {
+                log_write(LOG_ACCEL, "kvm: halt-poll-ns: %s", g_strerror(errno));
+            }
+        }
+    }
+}
+
+static bool machine_create_vm(KvmMachine *machine, const Config *config, GError **error)
 {
     uint64_t identity = IDENTITY_MAP_ADDR;
+    bool asked;
     g_autofree struct kvm_cpuid2 *supported = kvm_supported_cpuid(machine->kvm_fd, error);
 
     if (!supported) {
         return false;
     }
+    machine->flaws = kvm_try_out(machine->kvm_fd, supported);
     machine->vm_fd = ioctl(machine->kvm_fd, KVM_CREATE_VM, 0);
     if (machine->vm_fd < 0) {
         int saved = errno;
@@ -107,12 +129,16 @@ static bool machine_create_vm(KvmMachine *machine, GError **error)
     if (!kvm_call(machine->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity,
                   "KVM_SET_IDENTITY_MAP_ADDR", error) ||
         !kvm_call(machine->vm_fd, KVM_SET_TSS_ADDR, (void *)(uintptr_t)TSS_ADDR,
-                  "KVM_SET_TSS_ADDR", error)) {
+                  "KVM_SET_TSS_ADDR", error) ||
+        !kvm_irqchip_create(machine, kvm_irqchip_place(config, machine->kvm_fd, machine->flaws,
+                                                       &asked), error)) {
         return false;
     }
     exit_on_emulation_failure(machine);
     machine->ring_page = MAX(0, ioctl(machine->kvm_fd, KVM_CHECK_EXTENSION,
                                       KVM_CAP_COALESCED_MMIO));
+    machine->has_coalesced_pio = ioctl(machine->kvm_fd, KVM_CHECK_EXTENSION,
+                                       KVM_CAP_COALESCED_PIO) > 0;
     machine->run_size = ioctl(machine->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
     machine->has_sregs2 = ioctl(machine->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SREGS2) > 0;
     kvm_xsave_layout(&machine->xsave, machine->kvm_fd, supported);
@@ -126,13 +152,18 @@ static void *kvm_machine_new(const struct Config *config, MemorySpace *memory, G
     KvmMachine *machine = g_new0(KvmMachine, 1);
 
     machine->memory = memory;
+    machine->vcpus = g_ptr_array_new();
+    kvm_gate_init(&machine->gate);
+    g_mutex_init(&machine->scratch_slot);
+    machine->accel = (AccelMachine){.ops = &kvm_machine_ops, .instance = machine};
     machine->vm_fd = -1;
     machine->kvm_fd = kvm_open(error);
-    if (machine->kvm_fd < 0 || !machine_create_vm(machine, error)) {
+    if (machine->kvm_fd < 0 || !machine_create_vm(machine, config, error)) {
         g_prefix_error(error, "kvm: ");
         machine_free(machine);
         return NULL;
     }
+    set_halt_poll(machine, config);
     kvm_kick_init();
     return machine;
 }
@@ -155,6 +186,7 @@ static void kvm_vcpu_free(Vcpu *vcpu)
     g_free(v->xsave);
     g_free(v->msr_buffer);
     g_free(v->fallbacks_by_mnemonic);
+    g_ptr_array_remove(v->machine->vcpus, v);
     g_free(v);
     vcpu->accel = NULL;
     vcpu->ops = NULL;
@@ -192,19 +224,50 @@ static bool vcpu_create(KvmVcpu *v, GError **error)
  */
 static void allow_every_instruction(X86CPU *cpu)
 {
+    /* Run by the host's own AVX-512, and not offered to models of our CPU yet. */
+    static const X86Feature with_host[] = {
+        X86_FEATURE_AVX512F, X86_FEATURE_AVX512VL, X86_FEATURE_AVX512BW, X86_FEATURE_AVX512DQ,
+        X86_FEATURE_AVX512CD, X86_FEATURE_AVX512IFMA, X86_FEATURE_AVX512VBMI,
+        X86_FEATURE_AVX512VBMI2, X86_FEATURE_AVX512VNNI, X86_FEATURE_AVX512BITALG,
+        X86_FEATURE_AVX512_VPOPCNTDQ, X86_FEATURE_AVX512_BF16,
+    };
     X86CpuCaps ours;
 
     x86_cpu_caps_tcg(&ours);
+    for (unsigned i = 0; __builtin_cpu_supports("avx512f") && i < G_N_ELEMENTS(with_host); i++) {
+        x86_words_set(ours.supported, with_host[i], x86_words_have(ours.host, with_host[i]));
+    }
     for (unsigned i = 0; i < FEATURE_WORD_COUNT; i++) {
         cpu->features[i] |= ours.supported[i];
     }
+}
+
+/*
+ * The rate of the guest's time stamp counter: the model's if it says one, else the host's. Without
+ * scaling in hardware the kernel takes a higher one than the host's alone (api.rst 4.55).
+ */
+static bool set_tsc_rate(KvmVcpu *v, GError **error)
+{
+    Vcpu *vcpu = &v->cpu->vcpu;
+    uint64_t wanted = v->cpu->model ? v->cpu->model->tsc_hz / 1000 : 0;
+    int khz = ioctl(v->fd, KVM_GET_TSC_KHZ, 0);
+
+    if (wanted && wanted != (uint64_t)khz && ioctl(v->fd, KVM_SET_TSC_KHZ, wanted) < 0) {
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+                    "tsc-frequency: the kernel refuses %" G_GUINT64_FORMAT " kHz, the host has %d "
+                    "kHz", wanted, khz);
+        return false;
+    }
+    if (!wanted && khz > 0) {
+        vcpu->tsc_hz = (uint64_t)khz * 1000;
+    }
+    return true;
 }
 
 static bool kvm_vcpu_init(void *instance, Vcpu *vcpu, GError **error)
 {
     KvmMachine *machine = instance;
     KvmVcpu *v = g_new0(KvmVcpu, 1);
-    int khz;
 
     v->machine = machine;
     v->cpu = x86_cpu(vcpu);
@@ -215,16 +278,18 @@ static bool kvm_vcpu_init(void *instance, Vcpu *vcpu, GError **error)
     v->fallbacks_by_mnemonic = g_new0(uint32_t, ZYDIS_MNEMONIC_MAX_VALUE + 1);
     vcpu->accel = v;
     vcpu->ops = &kvm_vcpu_ops;
-    if (!vcpu_create(v, error)) {
+    if (!vcpu_create(v, error) || !set_tsc_rate(v, error)) {
         g_prefix_error(error, "kvm: ");
         return false;
     }
+    g_ptr_array_add(machine->vcpus, v);
     allow_every_instruction(v->cpu);
-    khz = ioctl(v->fd, KVM_GET_TSC_KHZ, 0);
-    if (khz > 0) {
-        vcpu->tsc_hz = (uint64_t)khz * 1000;
-    }
     return true;
+}
+
+static const AccelMachine *kvm_machine_part(void *instance)
+{
+    return &((KvmMachine *)instance)->accel;
 }
 
 static const AccelOps kvm_accel = {
@@ -234,6 +299,7 @@ static const AccelOps kvm_accel = {
     .cpu_caps = kvm_cpu_caps,
     .machine_new = kvm_machine_new,
     .machine_free = machine_free,
+    .machine_part = kvm_machine_part,
     .vcpu_init = kvm_vcpu_init,
     .vcpu_free = kvm_vcpu_free,
     .vcpu_log_stats = kvm_log_stats,

@@ -5,6 +5,7 @@
  * memory_read() and memory_write(), so vCPUs need not stop for a change.
  */
 #include <errno.h>
+#include <string.h>
 #include <sys/ioctl.h>
 
 #include "accel/kvm/kvm.h"
@@ -16,9 +17,9 @@
     ((GUEST_PAGE_SIZE - sizeof(struct kvm_coalesced_mmio_ring)) /                                  \
      sizeof(struct kvm_coalesced_mmio))
 
-typedef struct KvmSlot {
-    RamSection section; /* size 0: the number is free */
-} KvmSlot;
+/* What a gate of the AT's time is about: its 24 address lines. */
+#define A20_BIT (1u << 20)
+#define A20_LIMIT (16u << 20)
 
 static bool same_section(const RamSection *a, const RamSection *b)
 {
@@ -54,7 +55,10 @@ static bool slot_set(const KvmMachine *machine, unsigned number, const RamSectio
         .guest_phys_addr = section->addr,
         .memory_size = section->size,
         .userspace_addr = section->size ? (uintptr_t)section->block->host + section->offset : 0,
-        .flags = section->size && !section->writable ? KVM_MEM_READONLY : 0,
+        .flags = !section->size       ? 0
+                 : !section->writable ? KVM_MEM_READONLY
+                 : machine->dirty_log ? KVM_MEM_LOG_DIRTY_PAGES
+                                      : 0,
     };
 
     if (ioctl(machine->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0) {
@@ -64,6 +68,11 @@ static bool slot_set(const KvmMachine *machine, unsigned number, const RamSectio
         return false;
     }
     return true;
+}
+
+void kvm_slot_renew(const KvmMachine *machine, unsigned number)
+{
+    slot_set(machine, number, &g_array_index(machine->slots, KvmSlot, number).section);
 }
 
 static unsigned slot_free_number(GArray *slots)
@@ -77,14 +86,61 @@ static unsigned slot_free_number(GArray *slots)
     return slots->len - 1;
 }
 
+/* The part of @section in [first, first + size), moved on by @shift. */
+static void add_part(GArray *to, const RamSection *section, uint64_t first, uint64_t size,
+                     uint64_t shift)
+{
+    uint64_t start = MAX(section->addr, first);
+    uint64_t end = MIN(section->addr + section->size, first + size);
+    RamSection part = *section;
+
+    if (start < end) {
+        part.addr = start + shift;
+        part.size = end - start;
+        part.offset = section->offset + (start - section->addr);
+        g_array_append_val(to, part);
+    }
+}
+
+/*
+ * With address line 20 held low an odd megabyte shows the even one below it. KVM masks no address,
+ * so the slots say it, up to where machines of that time had memory; fewer slots to change make
+ * programs bearable that use the gate for every copy.
+ */
+static GArray *sections_without_a20(GArray *sections)
+{
+    GArray *result = g_array_new(FALSE, FALSE, sizeof(RamSection));
+
+    for (unsigned i = 0; i < sections->len; i++) {
+        const RamSection *section = &g_array_index(sections, RamSection, i);
+        for (uint64_t even = 0; even < A20_LIMIT; even += 2 * A20_BIT) {
+            add_part(result, section, even, A20_BIT, 0);
+            add_part(result, section, even, A20_BIT, A20_BIT);
+        }
+        add_part(result, section, A20_LIMIT, UINT64_MAX - A20_LIMIT, 0);
+    }
+    g_array_unref(sections);
+    return result;
+}
+
+static GArray *wanted_sections(const KvmMachine *machine)
+{
+    GArray *sections = memory_ram_sections(machine->memory);
+
+    return machine->a20_off ? sections_without_a20(sections) : sections;
+}
+
 static void slots_follow(void *opaque)
 {
     KvmMachine *machine = opaque;
-    g_autoptr(GArray) sections = memory_ram_sections(machine->memory);
+    g_autoptr(GArray) sections = wanted_sections(machine);
 
     for (unsigned i = 0; i < machine->slots->len; i++) {
         KvmSlot *slot = &g_array_index(machine->slots, KvmSlot, i);
         if (slot->section.size && !sections_have(sections, &slot->section)) {
+            if (machine->dirty_log && slot->section.writable) {
+                kvm_dirty_sync_slot(machine, i); /* its log goes with it */
+            }
             slot->section.size = 0;
             slot_set(machine, i, &slot->section);
         }
@@ -100,6 +156,16 @@ static void slots_follow(void *opaque)
     }
 }
 
+void kvm_set_a20(void *instance, bool on)
+{
+    KvmMachine *machine = instance;
+
+    if (machine->a20_off == on) {
+        machine->a20_off = !on;
+        slots_follow(machine);
+    }
+}
+
 /* --- writes that are gathered ------------------------------------------------------- */
 
 /* Stores to these addresses go to a ring instead of leaving the guest (api.rst 4.116). */
@@ -109,6 +175,17 @@ static void zone_set(const KvmMachine *machine, const RamSection *zone, bool on)
 
     ioctl(machine->vm_fd, on ? KVM_REGISTER_COALESCED_MMIO : KVM_UNREGISTER_COALESCED_MMIO,
           &argument);
+}
+
+void kvm_gather_ports(void *instance, uint16_t port, unsigned count, bool on)
+{
+    const KvmMachine *machine = instance;
+    struct kvm_coalesced_mmio_zone argument = {.addr = port, .size = count, .pio = 1};
+
+    if (machine->ring_page && machine->has_coalesced_pio) {
+        ioctl(machine->vm_fd, on ? KVM_REGISTER_COALESCED_MMIO : KVM_UNREGISTER_COALESCED_MMIO,
+              &argument);
+    }
 }
 
 static void zones_follow(void *opaque)
@@ -132,6 +209,18 @@ static void zones_follow(void *opaque)
     machine->zones = zones;
 }
 
+static void do_gathered(const KvmVcpu *v, const struct kvm_coalesced_mmio *entry)
+{
+    uint32_t value = 0;
+
+    if (entry->pio) {
+        memcpy(&value, entry->data, MIN(entry->len, sizeof(value)));
+        port_write(v->cpu->vcpu.ports, entry->phys_addr, value, entry->len);
+    } else {
+        memory_write(v->machine->memory, entry->phys_addr, entry->data, entry->len);
+    }
+}
+
 void kvm_flush_gathered(KvmVcpu *v)
 {
     struct kvm_coalesced_mmio_ring *ring = v->ring;
@@ -139,13 +228,12 @@ void kvm_flush_gathered(KvmVcpu *v)
     if (!ring || ring->first == __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE)) {
         return;
     }
-    machine_lock();
+    bool taken = machine_lock_enter();
     while (ring->first != __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE)) {
-        const struct kvm_coalesced_mmio *entry = &ring->coalesced_mmio[ring->first];
-        memory_write(v->machine->memory, entry->phys_addr, entry->data, entry->len);
+        do_gathered(v, &ring->coalesced_mmio[ring->first]);
         __atomic_store_n(&ring->first, (ring->first + 1) % KVM_RING_ENTRIES, __ATOMIC_RELEASE);
     }
-    machine_unlock();
+    machine_lock_leave(taken);
 }
 
 /* --- life ----------------------------------------------------------------------------- */
@@ -155,6 +243,7 @@ void kvm_memory_init(KvmMachine *machine)
     machine->slots = g_array_new(FALSE, TRUE, sizeof(KvmSlot));
     slots_follow(machine);
     memory_add_listener(machine->memory, slots_follow, machine);
+    kvm_dirty_init(machine);
     if (machine->ring_page) {
         machine->zones = g_array_new(FALSE, TRUE, sizeof(RamSection));
         zones_follow(machine);
@@ -164,6 +253,7 @@ void kvm_memory_init(KvmMachine *machine)
 
 void kvm_memory_free(KvmMachine *machine)
 {
+    kvm_dirty_free(machine);
     memory_remove_listener(machine->memory, slots_follow, machine);
     g_array_unref(machine->slots);
     if (machine->zones) {

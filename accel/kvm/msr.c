@@ -209,6 +209,22 @@ static void take_tsc(KvmVcpu *v)
     if (ioctl(v->fd, KVM_GET_MSRS, &tsc) == 1) {
         v->cpu->tsc_offset += tsc.entry.data - cpu_read_tsc(v->cpu);
     }
+    v->tsc_offset = v->cpu->tsc_offset;
+}
+
+/* Only what the guest has written to its clock meanwhile: the kernel's goes on by itself. */
+static void give_tsc(KvmVcpu *v)
+{
+    struct {
+        struct kvm_msrs head;
+        struct kvm_msr_entry entry;
+    } tsc = {.head.nmsrs = 1, .entry.index = MSR_TSC};
+
+    if (v->cpu->tsc_offset != v->tsc_offset) {
+        tsc.entry.data = cpu_read_tsc(v->cpu);
+        ioctl(v->fd, KVM_SET_MSRS, &tsc);
+        v->tsc_offset = v->cpu->tsc_offset;
+    }
 }
 
 void kvm_take_msrs(KvmVcpu *v)
@@ -226,5 +242,8 @@ void kvm_give_msrs(KvmVcpu *v, bool reset)
     move_msrs(v, v->machine->msrs, KVM_SET_MSRS);
     if (reset) {
         move_msrs(v, v->machine->reset_msrs, KVM_SET_MSRS);
+        v->tsc_offset = v->cpu->tsc_offset;
+    } else {
+        give_tsc(v);
     }
 }

@@ -15,6 +15,7 @@
 #include "target-i386/interp/cache.h"
 #include "util/lock.h"
 #include "util/log.h"
+#include "util/timer.h"
 
 /* Only brings KVM_RUN, or what is just before it, to look at immediate_exit. */
 #define KICK_SIGNAL (SIGRTMIN + 2)
@@ -84,21 +85,41 @@ static void exit_mmio(KvmVcpu *v)
 {
     struct kvm_run *run = v->run;
     MemorySpace *memory = v->cpu->vcpu.memory;
+    uint64_t addr = run->mmio.phys_addr & v->cpu->vcpu.a20_mask;
 
     if (run->mmio.is_write) {
-        memory_write(memory, run->mmio.phys_addr, run->mmio.data, run->mmio.len);
+        memory_write(memory, addr, run->mmio.data, run->mmio.len);
     } else {
-        memory_read(memory, run->mmio.phys_addr, run->mmio.data, run->mmio.len);
+        memory_read(memory, addr, run->mmio.data, run->mmio.len);
     }
     v->io_unfinished = true;
 }
 
-/* Shutdown after a triple fault: the machine decides; until then the CPU stands still. */
+/* A level-triggered interrupt of our I/O APIC has ended in the kernel's local APIC. */
+static void exit_ioapic_eoi(KvmVcpu *v)
+{
+    const KvmMachine *machine = v->machine;
+
+    machine_lock();
+    if (machine->eoi) {
+        machine->eoi(machine->eoi_opaque, v->run->eoi.vector);
+    }
+    machine_unlock();
+}
+
+/*
+ * Shutdown after a triple fault: the machine decides; until then the CPU stands still. Where KVM
+ * does not know paging of 32 bits it ends so too: then the interpreter has its say.
+ */
 static void exit_shutdown(KvmVcpu *v)
 {
+    if (v->machine->flaws & KVM_FLAW_PAGING32) {
+        kvm_fall_back(v, "shutdown");
+        return;
+    }
     log_write(LOG_CPU_RESET, "CPU %u: triple fault", v->cpu->vcpu.index);
     v->run->if_flag = 0;
-    v->cpu->vcpu.halted = true;
+    v->cpu->vcpu.halted = v->shut_down = true;
     vcpu_request_reset(&v->cpu->vcpu);
 }
 
@@ -106,7 +127,7 @@ static void exit_system_event(KvmVcpu *v)
 {
     log_write(LOG_CPU_RESET, "CPU %u: KVM system event %u", v->cpu->vcpu.index,
               v->run->system_event.type);
-    v->cpu->vcpu.halted = true;
+    v->cpu->vcpu.halted = v->shut_down = true;
     vcpu_request_reset(&v->cpu->vcpu);
 }
 
@@ -125,6 +146,9 @@ static void handle_exit(KvmVcpu *v)
     case KVM_EXIT_HLT:
         v->cpu->vcpu.halted = true;
         break;
+    case KVM_EXIT_IOAPIC_EOI:
+        exit_ioapic_eoi(v);
+        break;
     case KVM_EXIT_IRQ_WINDOW_OPEN:
     case KVM_EXIT_SET_TPR:
     case KVM_EXIT_INTR:
@@ -134,6 +158,9 @@ static void handle_exit(KvmVcpu *v)
         break;
     case KVM_EXIT_SYSTEM_EVENT:
         exit_system_event(v);
+        break;
+    case KVM_EXIT_DEBUG: /* flaws.c */
+        kvm_fall_back(v, "a watched handler");
         break;
     case KVM_EXIT_INTERNAL_ERROR:
         kvm_fall_back(v, v->run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION
@@ -174,10 +201,14 @@ static void follow_apic(KvmVcpu *v)
 static bool enter(KvmVcpu *v)
 {
     struct kvm_run *run = v->run;
-    int result, error;
+    int64_t begin = clock_ns(CLOCK_REAL);
+    int64_t spent;
+    int result = ioctl(v->fd, KVM_RUN, 0);
+    int error = errno;
 
-    result = ioctl(v->fd, KVM_RUN, 0);
-    error = errno;
+    spent = clock_ns(CLOCK_REAL) - begin;
+    v->run_ns += spent;
+    v->stretch.away_ns += spent;
     v->io_unfinished = false;
     kvm_flush_gathered(v);
     if (result >= 0) {
@@ -219,6 +250,9 @@ static bool kvm_has_work(Vcpu *vcpu)
 {
     uint32_t wake = VCPU_INIT | VCPU_SIPI;
 
+    if (kvm_kernel_apic(kvm_vcpu(vcpu))) {
+        return !kvm_vcpu(vcpu)->shut_down; /* it sleeps in the kernel */
+    }
     if (!vcpu->wait_for_sipi) {
         wake |= VCPU_NMI | VCPU_SMI | (kvm_vcpu(vcpu)->run->if_flag ? VCPU_INTR : 0);
     }
@@ -230,8 +264,10 @@ static void accept_init(KvmVcpu *v)
 {
     X86CPU *cpu = v->cpu;
 
-    finish_io(v, false);
-    kvm_take_state(v, KVM_STATE_ALL);
+    if (!v->held) {
+        finish_io(v, false);
+        kvm_take_state(v, KVM_STATE_ALL);
+    }
     if (vcpu_pending(&cpu->vcpu) & VCPU_INIT) {
         memset(&v->events, 0, sizeof(v->events));
     }
@@ -240,8 +276,12 @@ static void accept_init(KvmVcpu *v)
         cpu->vcpu.halted = cpu->vcpu.wait_for_sipi;
     } else {
         vcpu_clear(&cpu->vcpu, VCPU_SIPI);
+        if (v->held) {
+            return;
+        }
     }
     kvm_give_state(v, KVM_STATE_ALL);
+    v->held = false;
     v->run->if_flag = !!(cpu->eflags & FL_IF);
     v->run->ready_for_interrupt_injection = 0;
 }
@@ -295,7 +335,10 @@ static bool handle_pending(KvmVcpu *v)
     Vcpu *vcpu = &v->cpu->vcpu;
     uint32_t pending = vcpu_pending(vcpu);
 
-    vcpu_clear(vcpu, VCPU_MEM_CHANGED | VCPU_TIMER); /* fallback.c starts without translations */
+    vcpu_clear(vcpu, VCPU_TIMER);
+    if (!v->held) {
+        vcpu_clear(vcpu, VCPU_MEM_CHANGED); /* fallback.c starts without translations */
+    }
     if (pending & VCPU_CODE_CHANGED) {
         code_drain(v->cpu);
     }
@@ -306,12 +349,14 @@ static bool handle_pending(KvmVcpu *v)
         accept_init(v);
     }
     if (vcpu->halted) {
-        if (vcpu->wait_for_sipi || !kvm_has_work(vcpu)) {
+        if ((vcpu->wait_for_sipi && !kvm_kernel_apic(v)) || !kvm_has_work(vcpu)) {
             return false;
         }
         vcpu->halted = false;
     }
-    inject(v, vcpu_pending(vcpu));
+    if (!v->held) {
+        inject(v, vcpu_pending(vcpu));
+    }
     return true;
 }
 
@@ -339,19 +384,29 @@ static void kvm_run(Vcpu *vcpu)
         v->give_all = false;
     }
     while (handle_pending(v)) {
-        bool wanted = false;
+        bool wanted = false, joins = false;
 
+        if (v->held) {
+            kvm_go_on(v);
+            continue;
+        }
         pass_tpr(v);
         atomic_store(&v->entered, true);
         uint32_t pending = vcpu_pending(vcpu);
         if (!(pending & late) && (!(pending & VCPU_INTR) || v->run->request_interrupt_window)) {
-            wanted = enter(v);
+            joins = !kvm_gate_to_kvm(v);
+            wanted = !joins && enter(v);
+            kvm_gate_from_kvm(v);
         }
         atomic_store(&v->entered, false);
         __atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
         follow_apic(v);
         if (wanted) {
             handle_exit(v);
+            kvm_look_for_handlers(v);
+        } else if (joins) {
+            finish_io(v, false);
+            kvm_join(v);
         }
     }
 }
@@ -366,6 +421,8 @@ static void kvm_reset(Vcpu *vcpu)
     memset(v->xsave, 0, v->machine->xsave.area);
     v->run->if_flag = 0;
     v->run->ready_for_interrupt_injection = 0;
+    v->held = false;
+    v->shut_down = false;
     v->give_all = true;
 }
 
@@ -374,7 +431,7 @@ static void kvm_show_state(Vcpu *vcpu)
 {
     KvmVcpu *v = kvm_vcpu(vcpu);
 
-    if (!v->give_all) {
+    if (!v->give_all && !v->held) {
         kvm_take_state(v, KVM_STATE_ALL);
     }
 }

@@ -9,6 +9,7 @@
 
 #include "accel/kvm/kvm.h"
 #include "target-i386/interp/fpu-image.h"
+#include "target-i386/interp/system.h"
 #include "target-i386/mmu.h"
 #include "util/lock.h"
 #include "util/log.h"
@@ -32,14 +33,19 @@ static const size_t segment_places[SEG_COUNT] = {
     [SEG_LDTR] = offsetof(struct kvm_sregs2, ldt), [SEG_TR] = offsetof(struct kvm_sregs2, tr),
 };
 
-/* True if the call went well. */
-static bool state_call(KvmVcpu *v, unsigned long request, void *argument, const char *name)
+/* True if the call went well; on the vCPU or, for @fd, the VM. */
+static bool call_on(KvmVcpu *v, int fd, unsigned long request, void *argument, const char *name)
 {
-    if (ioctl(v->fd, request, argument) >= 0) {
+    if (ioctl(fd, request, argument) >= 0) {
         return true;
     }
     log_write(LOG_ACCEL, "kvm: CPU %u: %s: %s", v->cpu->vcpu.index, name, g_strerror(errno));
     return false;
+}
+
+static bool state_call(KvmVcpu *v, unsigned long request, void *argument, const char *name)
+{
+    return call_on(v, v->fd, request, argument, name);
 }
 
 #define STATE_CALL(v, request, argument) state_call(v, request, argument, #request)
@@ -352,6 +358,30 @@ static void give_debugregs(KvmVcpu *v)
     STATE_CALL(v, KVM_SET_DEBUGREGS, &debug);
 }
 
+/* --- HLT and waiting for start-up: the kernel's with its local APIC --------------------- */
+
+static void take_mp_state(KvmVcpu *v)
+{
+    Vcpu *vcpu = &v->cpu->vcpu;
+    struct kvm_mp_state mp;
+
+    if (STATE_CALL(v, KVM_GET_MP_STATE, &mp)) {
+        vcpu->wait_for_sipi = mp.mp_state == KVM_MP_STATE_UNINITIALIZED ||
+                              mp.mp_state == KVM_MP_STATE_INIT_RECEIVED;
+        vcpu->halted = vcpu->wait_for_sipi || mp.mp_state == KVM_MP_STATE_HALTED;
+    }
+}
+
+static void give_mp_state(KvmVcpu *v)
+{
+    const Vcpu *vcpu = &v->cpu->vcpu;
+    struct kvm_mp_state mp = {.mp_state = vcpu->wait_for_sipi ? KVM_MP_STATE_UNINITIALIZED
+                                          : vcpu->halted      ? KVM_MP_STATE_HALTED
+                                                              : KVM_MP_STATE_RUNNABLE};
+
+    STATE_CALL(v, KVM_SET_MP_STATE, &mp);
+}
+
 /* --- all of it ---------------------------------------------------------------------------- */
 
 void kvm_take_state(KvmVcpu *v, KvmStateParts parts)
@@ -367,7 +397,11 @@ void kvm_take_state(KvmVcpu *v, KvmStateParts parts)
         take_debugregs(v);
         kvm_take_msrs(v);
     }
+    if ((parts & KVM_STATE_REST) && kvm_kernel_apic(v)) {
+        take_mp_state(v);
+    }
     cpu_update_mode(v->cpu);
+    cpu_debug_update(v->cpu);
 }
 
 /* Control registers come first: what XCR0 and MSRs may hold depends on them. */
@@ -386,4 +420,33 @@ void kvm_give_state(KvmVcpu *v, KvmStateParts parts)
     if (parts & KVM_STATE_CORE) {
         give_events(v);
     }
+    if ((parts & KVM_STATE_REST) && kvm_kernel_apic(v)) {
+        give_mp_state(v);
+    }
+}
+
+/* Page of guest-physical addresses that never holds anything: below kvm.c's pages of real mode. */
+#define SCRATCH_ADDR 0xfeffb000u
+#define SCRATCH_SLOT 509u /* the last of those that every KVM has */
+
+/*
+ * When a memory slot goes, KVM invalidates everything it derived from page tables, in all CPUs
+ * (api.rst, KVM_X86_QUIRK_SLOT_ZAP_ALL). Nothing less helps where it keeps shadow page tables: it
+ * learns of the guest's own writes to page tables only, and loading CR3 trusts what it has.
+ */
+void kvm_forget_translations(KvmVcpu *v)
+{
+    struct kvm_userspace_memory_region region = {
+        .slot = SCRATCH_SLOT,
+        .guest_phys_addr = SCRATCH_ADDR,
+        .memory_size = GUEST_PAGE_SIZE,
+        .userspace_addr = (uintptr_t)v->run, /* never read */
+    };
+
+    g_mutex_lock(&v->machine->scratch_slot);
+    if (call_on(v, v->machine->vm_fd, KVM_SET_USER_MEMORY_REGION, &region, "scratch slot")) {
+        region.memory_size = 0;
+        call_on(v, v->machine->vm_fd, KVM_SET_USER_MEMORY_REGION, &region, "scratch slot");
+    }
+    g_mutex_unlock(&v->machine->scratch_slot);
 }

@@ -82,10 +82,28 @@ static void unlink_one(Jit *jit, Link *link)
     link->to = NULL;
 }
 
-void jit_link(Jit *jit, Link *link, TransBlock *to)
+static void slot_unused(Jit *jit, Link *link)
 {
-    if (link->to) {
-        return;
+    GPtrArray *used = jit->slots_used[link->global];
+
+    if (link->used_index >= 0) {
+        Link *last = g_ptr_array_index(used, used->len - 1);
+
+        last->used_index = link->used_index;
+        g_ptr_array_index(used, link->used_index) = last;
+        g_ptr_array_set_size(used, used->len - 1);
+        link->used_index = -1;
+    }
+}
+
+void jit_link(Jit *jit, Link *link, TransBlock *to, bool global)
+{
+    if (link->to || (link->at && to->block->ram2 != UINT64_MAX)) {
+        return; /* the second page of a block may change behind a jump within the first */
+    }
+    if (link->global != global) {
+        slot_unused(jit, link);
+        link->global = global;
     }
     link->to = to;
     link->prev = NULL;
@@ -96,22 +114,36 @@ void jit_link(Jit *jit, Link *link, TransBlock *to)
     to->incoming = link;
     link_to(jit, link, link->flags_in_memory ? to->entry_m : to->entry);
     if (!link->at && link->used_index < 0) {
-        link->used_index = jit->slots_used->len;
-        g_ptr_array_add(jit->slots_used, link);
+        link->used_index = jit->slots_used[global]->len;
+        g_ptr_array_add(jit->slots_used[global], link);
     }
     jit->stats.links++;
 }
 
-void jit_map_changed(Jit *jit)
+static void empty_slots(Jit *jit, GPtrArray *used)
 {
-    for (unsigned i = 0; i < jit->slots_used->len; i++) {
-        Link *link = g_ptr_array_index(jit->slots_used, i);
+    for (unsigned i = 0; i < used->len; i++) {
+        Link *link = g_ptr_array_index(used, i);
 
         unlink_one(jit, link);
         link->used_index = -1;
     }
-    g_ptr_array_set_size(jit->slots_used, 0);
-    jit->epoch++;
+    g_ptr_array_set_size(used, 0);
+}
+
+void jit_map_changed(Jit *jit, bool global)
+{
+    bool wraps = ++jit->epoch % JIT_EPOCHS == 0;
+
+    empty_slots(jit, jit->slots_used[false]);
+    if (global) {
+        empty_slots(jit, jit->slots_used[true]);
+        wraps |= ++jit->global_epoch % JIT_EPOCHS == 0;
+        jit->strays = 0;
+    }
+    if (wraps) {
+        memset(jit->cpu->jit.jump_tag, 0, sizeof(jit->cpu->jit.jump_tag));
+    }
     jit->stats.map_changes++;
 }
 
@@ -119,7 +151,7 @@ void jit_map_changed(Jit *jit)
 
 TransBlock *jit_block_new(Jit *jit, Block *block, uint32_t mode)
 {
-    TransBlock *tb = g_malloc0(sizeof(*tb) + (block->count + 1) * sizeof(tb->insn_host[0]));
+    TransBlock *tb = g_malloc0(sizeof(*tb) + (block->count + 1) * sizeof(tb->insns[0]));
 
     tb->block = block;
     tb->rip = jit->cpu->cpu_rip;
@@ -134,17 +166,6 @@ void jit_block_publish(Jit *jit, TransBlock *tb)
 {
     tb->next = tb->block->translations;
     tb->block->translations = tb;
-}
-
-static void slot_unused(Jit *jit, Link *link)
-{
-    if (link->used_index >= 0) {
-        Link *last = g_ptr_array_index(jit->slots_used, jit->slots_used->len - 1);
-
-        last->used_index = link->used_index;
-        g_ptr_array_index(jit->slots_used, link->used_index) = last;
-        g_ptr_array_set_size(jit->slots_used, jit->slots_used->len - 1);
-    }
 }
 
 /* The ways out of @tb are no more. */
@@ -171,12 +192,20 @@ void jit_block_free(Jit *jit, TransBlock *tb)
 
 static void jumps_forget(Jit *jit, const TransBlock *tb)
 {
-    JitJump *jump = &jit->cpu->jit.jumps[jit_jump_hash(tb->rip)];
+    X86JitState *state = &jit->cpu->jit;
+    unsigned i = jit_jump_hash(tb->rip);
 
-    if (jump->host == tb->entry_m) {
-        jump->tag = 0;
-        jump->host = NULL;
+    if (state->jump_m[i] == tb->entry_m) {
+        state->jump_tag[i] = 0;
     }
+}
+
+void jit_isolate(Jit *jit, TransBlock *tb)
+{
+    while (tb->incoming) {
+        unlink_one(jit, tb->incoming);
+    }
+    jumps_forget(jit, tb);
 }
 
 void jit_block_drop(Jit *jit, TransBlock *tb)
@@ -187,10 +216,7 @@ void jit_block_drop(Jit *jit, TransBlock *tb)
         at = &(*at)->next;
     }
     *at = tb->next;
-    while (tb->incoming) {
-        unlink_one(jit, tb->incoming);
-    }
-    jumps_forget(jit, tb);
+    jit_isolate(jit, tb);
     jit_block_free(jit, tb);
     jit->cpu->jit.leave = true;
 }
@@ -204,7 +230,8 @@ void jit_block_dropped(void *opaque, Block *block)
 
 void jit_flush(Jit *jit)
 {
-    g_ptr_array_set_size(jit->slots_used, 0);
+    g_ptr_array_set_size(jit->slots_used[false], 0);
+    g_ptr_array_set_size(jit->slots_used[true], 0);
     for (unsigned i = 0; i < jit->blocks->len; i++) {
         TransBlock *tb = g_ptr_array_index(jit->blocks, i);
 
@@ -217,7 +244,7 @@ void jit_flush(Jit *jit)
     g_ptr_array_set_size(jit->links, 0);
     jit->slot_count = 0;
     jit->pending_link = NULL;
-    memset(jit->cpu->jit.jumps, 0, sizeof(jit->cpu->jit.jumps));
+    memset(jit->cpu->jit.jump_tag, 0, sizeof(jit->cpu->jit.jump_tag));
     code_buffer_reset(&jit->buffer);
     jit->flush_wanted = false;
     jit->stats.flushes++;

@@ -37,11 +37,13 @@ static uint64_t branch_target(Trans *t)
 
 void trans_jump(Trans *t)
 {
+    trans_commit_sp(t);
     leave_to(t, branch_target(t), NULL);
 }
 
 void trans_jump_if(Trans *t)
 {
+    trans_commit_sp(t);
     trans_need_flags(t);
     leave_to(t, branch_target(t), emit_jcc(&t->a, trans_cur(t)->zi.opcode & 15));
     leave_to(t, trans_next_rip(t), NULL);
@@ -49,25 +51,23 @@ void trans_jump_if(Trans *t)
 
 void trans_fall_through(Trans *t)
 {
+    trans_commit_sp(t);
     leave_to(t, trans_next_rip(t), NULL);
 }
 
 /* --- the stack --------------------------------------------------------------------------- */
 
+/* Carried out when r8 is needed. */
 static void move_sp(Trans *t, int32_t step)
 {
-    emit_lea(&t->a, H_R8, (HostMem){.base = H_R8, .index = H_NONE, .disp = step});
+    t->sp_lag += step;
 }
 
 /* A temporary beside the stack operand @m. */
-static unsigned temp_beside(Trans *t, HostMem *m)
+static unsigned temp_beside(Trans *t, const HostMem *m)
 {
     uint8_t temps[3];
 
-    if (m->base == H_R9 && m->index == H_R10) {
-        emit_lea(&t->a, H_R9, *m);
-        *m = (HostMem){.base = H_R9, .index = H_NONE};
-    }
     trans_temps(t, m, temps);
     return temps[0];
 }
@@ -117,10 +117,12 @@ void trans_pop(Trans *t)
     if (host != H_NONE) {
         emit_load(&t->a, host, m);
     } else {
-        emit_load(&t->a, H_R9, m);
-        emit_store(&t->a, H_R9, GS_REG(guest));
+        emit_load(&t->a, H_R10, m);
+        emit_store(&t->a, H_R10, GS_REG(guest));
     }
-    if (guest != R_RSP) {
+    if (guest == R_RSP) {
+        t->sp_lag = 0;
+    } else {
         move_sp(t, 8);
     }
 }
@@ -133,43 +135,86 @@ void trans_leave(Trans *t)
     };
     HostMem m = trans_memory(t, &frame, 8, false, false);
 
-    emit_load(&t->a, H_R9, m);
+    emit_load(&t->a, H_R10, m);
     emit_lea(&t->a, H_R8, (HostMem){.base = H_RBP, .index = H_NONE, .disp = 8});
-    emit_mov(&t->a, H_RBP, H_R9);
+    t->sp_lag = 0;
+    emit_mov(&t->a, H_RBP, H_R10);
 }
 
 /* --- indirect ways out ------------------------------------------------------------------------ */
 
+static HostMem jump_field(int32_t field)
+{
+    return (HostMem){H_NONE, H_R10, 3, true, field};
+}
+
 /*
- * Looks the address in r9 up in the jump cache: r10 is the entry's offset. A miss interprets the
+ * Looks the address in r9 up in the jump cache: r10 is the entry's number. A miss interprets the
  * instruction, of which nothing has been done yet. Flags must be in memory.
  */
 static void look_up(Trans *t)
 {
     Asm *a = &t->a;
+    ColdStub *stub;
 
-    emit_op_reg(a, false, 0x8b, H_R10, H_R9);
-    emit_op_reg(a, false, 0xc1, 5, H_R10);
-    put8(a, 12);
-    emit_op_reg(a, false, 0x33, H_R10, H_R9);
-    emit_alu_imm(a, false, 4, H_R10, (1 << JIT_JUMP_BITS) - 1);
-    emit_op_reg(a, false, 0xc1, 4, H_R10);
-    put8(a, 4);
-    emit_op_mem(a, true, 0x33, H_R9, GS(jit.salt));
-    emit_op_mem(a, true, 0x3b, H_R9,
-                (HostMem){H_R10, H_NONE, 0, true, CPU_FIELD(jit.jumps[0].tag)});
-    trans_cold(t, COLD_SLOW, emit_jcc(a, CC_NE))->site.flags |= SITE_LOOKUP;
+    t->retry = a->p;
+    emit_op_reg(a, false, 0x0fb7, H_R10, H_R9);
+    emit_op_mem(a, true, 0x03, H_R9, GS(jit.salt));
+    emit_op_mem(a, true, 0x03, H_R9, jump_field(CPU_FIELD(jit.jump_tag)));
+    stub = trans_cold(t, COLD_SLOW, emit_jcc(a, CC_NE));
+    stub->site.flags |= SITE_LOOKUP;
+}
+
+/*
+ * The same without a change of flags: by LEA and JRCXZ, with RCX kept in r11 meanwhile. Goes to the
+ * block.
+ */
+static void look_up_and_go(Trans *t)
+{
+    Asm *a = &t->a;
+    ColdStub *stub;
+    uint8_t *hit;
+
+    t->retry = a->p;
+    emit_mov(a, H_R11, H_RCX);
+    emit_op_reg(a, false, 0x0fb7, H_R10, H_R9);
+    emit_load(a, H_RCX, GS(jit.salt));
+    emit_lea(a, H_R9, (HostMem){.base = H_R9, .index = H_RCX});
+    emit_load(a, H_RCX, jump_field(CPU_FIELD(jit.jump_tag)));
+    emit_lea(a, H_RCX, (HostMem){.base = H_R9, .index = H_RCX});
+    put8(a, 0xe3);
+    put8(a, 0);
+    hit = a->p;
+    stub = trans_cold(t, COLD_SLOW, emit_jmp(a));
+    stub->site.flags |= SITE_LOOKUP;
+    stub->site.flags |= SITE_FLAGS; /* the stub saves them */
+    stub->rcx_in_r11 = true;
+    hit[-1] = a->p - hit;
+    emit_mov(a, H_RCX, H_R11);
+}
+
+/* To the block of the address in r9, after a move of the stack pointer. */
+static void go_to_r9(Trans *t, int32_t step, bool r11_free)
+{
+    if (t->flags == FLAGS_HOST && r11_free) {
+        look_up_and_go(t);
+        move_sp(t, step);
+        trans_commit_sp(t);
+        emit_op_mem(&t->a, false, 0xff, 4, jump_field(CPU_FIELD(jit.jump_f)));
+        return;
+    }
+    trans_clobber_flags(t, AF_ALL);
+    look_up(t);
+    move_sp(t, step);
+    trans_commit_sp(t);
+    emit_op_mem(&t->a, false, 0xff, 4, jump_field(CPU_FIELD(jit.jump_m)));
 }
 
 void trans_call(Trans *t)
 {
     push_imm(t, trans_next_rip(t));
+    trans_commit_sp(t);
     leave_to(t, branch_target(t), NULL);
-}
-
-static HostMem found(void)
-{
-    return (HostMem){H_R10, H_NONE, 0, true, CPU_FIELD(jit.jumps[0].host)};
 }
 
 /* The target of an indirect branch into r9. */
@@ -178,7 +223,6 @@ static void load_target(Trans *t)
     TransInsn *ti = trans_cur(t);
     const ZydisDecodedOperand *op = &ti->ops[0];
 
-    trans_clobber_flags(t, AF_ALL);
     if (op->type == ZYDIS_OPERAND_TYPE_MEMORY) {
         emit_load(&t->a, H_R9, trans_memory(t, op, 8, false, false));
     } else {
@@ -191,18 +235,19 @@ static void load_target(Trans *t)
 void trans_jump_indirect(Trans *t)
 {
     load_target(t);
-    look_up(t);
-    emit_op_mem(&t->a, false, 0xff, 4, found());
+    go_to_r9(t, 0, true);
 }
 
 void trans_call_indirect(Trans *t)
 {
+    trans_clobber_flags(t, AF_ALL);
     load_target(t);
     look_up(t);
-    emit_load(&t->a, H_R10, found());
-    emit_store(&t->a, H_R10, GS(jit.scratch[3]));
+    emit_load(&t->a, H_R10, jump_field(CPU_FIELD(jit.jump_m)));
+    emit_store(&t->a, H_R10, GS(jit.scratch[5]));
     push_imm(t, trans_next_rip(t));
-    emit_op_mem(&t->a, false, 0xff, 4, GS(jit.scratch[3]));
+    trans_commit_sp(t);
+    emit_op_mem(&t->a, false, 0xff, 4, GS(jit.scratch[5]));
 }
 
 void trans_return(Trans *t)
@@ -211,11 +256,8 @@ void trans_return(Trans *t)
     bool has_imm = op->type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
                    op->visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT;
 
-    trans_clobber_flags(t, AF_ALL);
     emit_load(&t->a, H_R9, trans_stack(t, 0, 8, false));
-    look_up(t);
-    move_sp(t, 8 + (has_imm ? (int32_t)op->imm.value.u : 0));
-    emit_op_mem(&t->a, false, 0xff, 4, found());
+    go_to_r9(t, 8 + (has_imm ? (int32_t)op->imm.value.u : 0), true);
 }
 
 /* --- division ------------------------------------------------------------------------- */

@@ -25,7 +25,7 @@ bool jit_fill_site(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site, uint
 
 /*
  * A write to a page with code, beside the code: the access goes on with the entry as if it had hit
- * (r9: offset in the page, r10: entry). With other CPUs about, one of them may be decoding what is
+ * (r9 or r11: offset in the page, r10: entry). With other CPUs about, one of them may be decoding what is
  * written after this look, so then the interpreter writes first and looks after.
  */
 static const void *write_beside_code(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site,
@@ -48,9 +48,23 @@ static const void *write_beside_code(X86CPU *cpu, const TransBlock *tb, const Si
     if (!watch || !watch->alone) {
         return NULL;
     }
-    cpu->jit.scratch[0] = (uintptr_t)entry - (uintptr_t)cpu->tlb[site_view(tb)];
-    cpu->jit.scratch[2] = va & (GUEST_PAGE_SIZE - 1);
-    return ((Jit *)cpu->jit.jit)->buffer.rx + tb->insn_host[site->insn] + site->back;
+    if (site->flags & (SITE_R9 | SITE_R11)) {
+        cpu->jit.scratch[0] = (uintptr_t)entry - (uintptr_t)cpu->tlb[site_view(tb)];
+        cpu->jit.scratch[site->flags & SITE_R11 ? 3 : 4] = va & (GUEST_PAGE_SIZE - 1);
+    } else if (entry != mmu_tlb_entry(cpu, site_view(tb), va)) {
+        return NULL; /* the code loads from the first way */
+    }
+    return ((Jit *)cpu->jit.jit)->buffer.rx + site->retry + site->back;
+}
+
+/* Behind the string instruction, if it could be done. */
+static const void *string(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site)
+{
+    if (!jit_string(cpu, tb, site)) {
+        return NULL;
+    }
+    cpu->regs[R_RSP] += site->sp_lag - tb->insns[site->insn + 1].sp_lag;
+    return ((Jit *)cpu->jit.jit)->buffer.rx + tb->insns[site->insn + 1].host;
 }
 
 const void *jit_fill(X86CPU *cpu, const SiteInfo *site, uint64_t va)
@@ -63,12 +77,12 @@ const void *jit_fill(X86CPU *cpu, const SiteInfo *site, uint64_t va)
         return NULL;
     }
     if (site->flags & SITE_STRING) {
-        return jit_string(cpu, tb, site) ? jit->buffer.rx + tb->insn_host[site->insn + 1] : NULL;
+        return string(cpu, tb, site);
     }
     on = write_beside_code(cpu, tb, site, va);
     if (on || !jit_fill_site(cpu, tb, site, va)) {
         return on;
     }
     jit->stats.fills++;
-    return jit->buffer.rx + tb->insn_host[site->insn];
+    return jit->buffer.rx + site->retry;
 }

@@ -25,16 +25,6 @@ void jit_flags_from_cpu(X86CPU *cpu)
     cpu->jit.flags = flags_from_cc(cpu->cc);
 }
 
-static uint64_t insn_rip(const TransBlock *tb, unsigned number)
-{
-    uint64_t rip = tb->rip;
-
-    for (unsigned i = 0; i < number; i++) {
-        rip += tb->block->insns[i].len;
-    }
-    return rip;
-}
-
 /* True if translated code may go on behind an interpreted instruction. */
 static bool may_go_on(const X86CPU *cpu, const Jit *jit, const TransBlock *tb)
 {
@@ -47,27 +37,30 @@ static bool may_go_on(const X86CPU *cpu, const Jit *jit, const TransBlock *tb)
 static const void *lockstep_slow(X86CPU *cpu, Jit *jit, TransBlock *tb, const SiteInfo *site,
                                  uint64_t va)
 {
-    uint64_t target = va ^ cpu->jit.salt;
-    JitJump *jump = &cpu->jit.jumps[jit_jump_hash(target)];
+    uint64_t target = va - cpu->jit.salt;
+    unsigned i = jit_jump_hash(target);
 
     if (jit_fill_site(cpu, tb, site, va) &&
         (!(site->flags & SITE_WRITE) || lockstep_note_write(jit, va))) {
-        if (cpu->jit.resume_jump) { /* the instruction's target is known already */
-            cpu->cpu_rip = cpu->jit.resume_jump->tag ^ cpu->jit.salt;
+        if (cpu->jit.lockstep_tag) { /* the instruction's target is known already */
+            cpu->cpu_rip = -*cpu->jit.lockstep_tag - cpu->jit.salt;
         }
         cpu->jit.vec_wanted = site->vec;
-        return jit->buffer.rx + tb->insn_host[site->insn];
+        return jit->buffer.rx + site->retry;
     }
     if (site->flags & SITE_LOOKUP) {
-        jump->tag = va;
-        jump->host = jit->leave;
-        cpu->jit.resume_jump = jump;
+        cpu->jit.jump_tag[i] = -va;
+        cpu->jit.jump_f[i] = jit->leave_flags;
+        cpu->jit.jump_m[i] = jit->leave;
+        cpu->jit.lockstep_tag = &cpu->jit.jump_tag[i];
         cpu->cpu_rip = target;
+        cpu->jit.scratch[4] = target; /* r9 */
         lockstep_stopped(jit, 0, true);
         cpu->jit.vec_wanted = site->vec;
-        return jit->buffer.rx + tb->insn_host[site->insn];
+        return jit->buffer.rx + site->retry;
     }
     lockstep_stopped(jit, site->insn, false);
+    cpu->regs[R_RSP] += site->sp_lag;
     jit->skip = true;
     return NULL;
 }
@@ -78,16 +71,17 @@ const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va)
     TransBlock *tb = g_ptr_array_index(jit->blocks, site->tb);
     const Insn *insn = &tb->block->insns[site->insn];
 
-    cpu->cpu_rip = insn_rip(tb, site->insn);
+    cpu->cpu_rip = tb->rip + site->offset;
     if (site->flags & SITE_FLAGS) {
         jit_flags_to_cpu(cpu);
     }
     if (jit->lockstep) {
         return lockstep_slow(cpu, jit, tb, site, va);
     }
+    cpu->regs[R_RSP] += site->sp_lag;
     if (site->flags & SITE_GROUP) {
         jit->skip = true;
-        jit_group_failed(jit, tb);
+        jit_group_failed(jit, tb, site->flags & SITE_STACK ? JIT_NO_STACK : JIT_NO_ADDRESS);
         return NULL;
     }
     jit->stats.fallbacks[insn->mnemonic]++;
@@ -96,7 +90,7 @@ const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va)
     cpu->icount++;
     if (insn->flags & INSN_END) {
         /* Repetition that came to its end goes on behind it. */
-        if (!(site->flags & SITE_STRING) || cpu->cpu_rip == insn_rip(tb, site->insn)) {
+        if (!(site->flags & SITE_STRING) || cpu->cpu_rip == tb->rip + site->offset) {
             return NULL;
         }
     } else {
@@ -107,5 +101,6 @@ const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va)
     }
     jit_flags_from_cpu(cpu);
     cpu->jit.vec_wanted = site->vec;
-    return jit->buffer.rx + tb->insn_host[site->insn + 1];
+    cpu->regs[R_RSP] -= tb->insns[site->insn + 1].sp_lag;
+    return jit->buffer.rx + tb->insns[site->insn + 1].host;
 }

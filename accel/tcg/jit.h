@@ -42,10 +42,14 @@ typedef struct Link {
     uint32_t id;
     uint32_t slot;
     int32_t used_index;      /* in Jit.slots_used, -1: is not there */
+    bool global;             /* which of these: leads to a global page */
     bool flags_in_memory;    /* goes to the entry that takes them from there */
 } Link;
 
 #define LINKS_MAX 2
+
+/* Kinds of accesses that a block checks one by one, for their checks in common failed. */
+enum { JIT_NO_STACK = 1u << 0, JIT_NO_ADDRESS = 1u << 1 };
 
 struct TransBlock {
     Block *block;
@@ -56,15 +60,19 @@ struct TransBlock {
     const uint8_t *entry;    /* flags in the host's, executable mapping */
     const uint8_t *entry_m;  /* flags in memory */
     Link *incoming;
-    uint16_t group_failed;   /* how often a check for several accesses failed */
-    bool regroup;            /* too often: to be translated without such */
-    bool no_groups;
+    uint16_t group_failed;   /* how often a check for several accesses failed lately */
+    uint64_t group_time;     /* host TSC when the count began */
+    uint8_t ungroup;         /* too often: to be translated without such (JIT_NO_*) */
+    uint8_t no_groups;       /* JIT_NO_*: what it was translated without */
     Link links[LINKS_MAX];
     uint8_t link_count;
     uint8_t count;           /* instructions */
     uint8_t undefined;       /* arithmetic flags undefined at its end, in the same form */
     uint8_t flags_in;        /* arithmetic flags that it needs at entry (bits 7:0, OF as bit 1) */
-    uint32_t insn_host[];    /* where each instruction begins, from the buffer's start; the end */
+    struct {
+        uint32_t host;       /* where it begins, from the buffer's start */
+        int16_t sp_lag;      /* guest stack pointer - r8 there */
+    } insns[];               /* and the end */
 };
 
 /* What the slow path learns from the bytes behind its call. */
@@ -74,7 +82,10 @@ typedef struct SiteInfo {
     uint8_t vec;             /* VEC_*: vector state that the code behind it relies on */
     uint16_t flags;          /* SITE_* */
     uint16_t size;           /* bytes of the access */
-    uint16_t back;           /* from the instruction: where the access goes on, with r9, r10 */
+    int16_t sp_lag;          /* guest stack pointer - r8 */
+    uint32_t retry;          /* where the access is tried again, from the buffer's start */
+    uint16_t back;           /* where it goes on with the entry in r10, from @retry; 0: nowhere */
+    uint16_t offset;         /* of the instruction from the block's first */
 } SiteInfo;
 
 enum {
@@ -83,7 +94,10 @@ enum {
     SITE_GROUP = 1u << 3,    /* the check serves later accesses too: a failed one ends the block */
     SITE_FILL = 1u << 4,     /* an access that missed the TLB; else: interpret */
     SITE_ALIGN = 1u << 5,    /* and must be aligned to its size */
-    SITE_STRING = 1u << 7,   /* a string instruction */
+    SITE_STACK = 1u << 7,    /* with SITE_GROUP: accesses by the stack pointer */
+    SITE_STRING = 1u << 8,   /* a string instruction */
+    SITE_R9 = 1u << 9,       /* the address is in r9 */
+    SITE_R11 = 1u << 10,     /* in r11; in neither: it is a constant */
     SITE_LOOKUP = 1u << 6,   /* no access: the jump cache does not know the address r9 */
 };
 
@@ -100,12 +114,18 @@ struct Jit {
     ZydisDecoder decoder;
     GPtrArray *blocks;       /* TransBlock by id; NULL where it was dropped */
     GPtrArray *links;        /* Link by id */
-    GPtrArray *slots_used;   /* links whose slots lead to blocks */
+    GPtrArray *slots_used[2]; /* links whose slots lead to blocks; the second: in global pages */
     uint32_t slot_count;
     uint64_t map_generation; /* that slots and jumps were filled under */
+    uint64_t map_global_generation;
     uint32_t modes[16];      /* the modes that have numbers, for salts */
     unsigned mode_count;
-    uint32_t epoch;          /* counts map changes, for salts */
+    /*
+     * Count map changes, for salts; the second those of global pages, in which supervisor code is
+     * taken to lie until so many blocks turned up that do not.
+     */
+    uint32_t epoch, global_epoch;
+    uint32_t strays;
     Link *pending_link;      /* by which code was left: to be joined to what runs next */
     struct Trans *trans;     /* work space */
     bool flush_wanted;       /* the buffer is full */
@@ -156,10 +176,11 @@ void jit_block_publish(Jit *jit, TransBlock *tb);
 void jit_block_drop(Jit *jit, TransBlock *tb);
 /* Drops everything translated. Not while translated code runs. */
 void jit_flush(Jit *jit);
-/* The address space changed: ways to other pages must be found anew. */
-void jit_map_changed(Jit *jit);
-/* Lets @link lead to @to from now on. */
-void jit_link(Jit *jit, Link *link, TransBlock *to);
+#define JIT_EPOCHS 1024u /* that salts can tell apart */
+/* The address space changed: ways to other pages must be found anew, @global: to all of them. */
+void jit_map_changed(Jit *jit, bool global);
+/* Lets @link lead to @to from now on, in a global page or not. */
+void jit_link(Jit *jit, Link *link, TransBlock *to, bool global);
 Link *jit_link_new(Jit *jit, TransBlock *from, uint64_t target);
 /* A decoded block is dropped, and what was translated from it. */
 void jit_block_dropped(void *opaque, Block *block);
@@ -167,10 +188,10 @@ void jit_block_dropped(void *opaque, Block *block);
 /* --- translation (translate.c) ------------------------------------------------------- */
 
 /*
- * Translates @block for the CPU's RIP and @mode; NULL if it cannot be (now). @no_groups: with a
- * check for each stack access.
+ * Translates @block for the CPU's RIP and @mode; NULL if it cannot be (now). @no_groups
+ * (JIT_NO_*): with a check for each access of that kind.
  */
-TransBlock *jit_translate(Jit *jit, Block *block, uint32_t mode, bool no_groups);
+TransBlock *jit_translate(Jit *jit, Block *block, uint32_t mode, unsigned no_groups);
 
 /* --- what generated code calls (helpers.c) ---------------------------------------------- */
 
@@ -205,14 +226,16 @@ bool lockstep_note_write(Jit *jit, uint64_t va);
 /* The translated run ended after @insn instructions, or at the block's end. */
 void lockstep_stopped(Jit *jit, unsigned insn, bool whole);
 
-/* A check for several stack accesses of @tb failed: they straddle pages, or fault. */
-void jit_group_failed(Jit *jit, TransBlock *tb);
+/* A check for several accesses of @tb (JIT_NO_*) failed: they straddle pages, or fault. */
+void jit_group_failed(Jit *jit, TransBlock *tb, unsigned kind);
+/* Nothing leads to @tb but the run loop any more. */
+void jit_isolate(Jit *jit, TransBlock *tb);
 void jit_flags_to_cpu(X86CPU *cpu);
 void jit_flags_from_cpu(X86CPU *cpu);
 
 static inline unsigned jit_jump_hash(uint64_t rip)
 {
-    return ((uint32_t)rip ^ (uint32_t)rip >> 12) & ((1u << JIT_JUMP_BITS) - 1);
+    return rip & ((1u << JIT_JUMP_BITS) - 1);
 }
 
 #endif

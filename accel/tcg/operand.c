@@ -17,7 +17,7 @@ unsigned trans_host_reg(unsigned guest)
 
 /* --- flags --------------------------------------------------------------------- */
 
-/* mov r9, rax; lahf; seto al; mov [flags], ax; mov rax, r9 */
+/* mov r10, rax; lahf; seto al; mov [flags], ax; mov rax, r10 */
 void trans_clobber_flags(Trans *t, unsigned live)
 {
     Asm *a = &t->a;
@@ -25,14 +25,14 @@ void trans_clobber_flags(Trans *t, unsigned live)
     if (t->flags == FLAGS_MEMORY || !(live || t->exact)) {
         return;
     }
-    emit_mov(a, H_R9, H_RAX);
+    emit_mov(a, H_R10, H_RAX);
     put8(a, 0x9f);
     emit_op_reg(a, false, 0x0f90, 0, H_RAX);
     put8(a, 0x65);
     put8(a, 0x66);
     put8(a, 0x89);
     emit_modrm_mem(a, H_RAX, &GS(jit.flags));
-    emit_mov(a, H_RAX, H_R9);
+    emit_mov(a, H_RAX, H_R10);
     t->flags = FLAGS_MEMORY;
 }
 
@@ -65,7 +65,10 @@ ColdStub *trans_cold(Trans *t, int kind, uint8_t *at)
     stub->at = at;
     stub->site.tb = t->tb->id;
     stub->site.insn = t->cur;
+    stub->site.offset = trans_cur(t)->offset;
     stub->site.vec = t->vec;
+    stub->site.sp_lag = t->sp_lag;
+    stub->site.retry = t->retry - t->jit->buffer.rw;
     stub->site.flags = t->flags == FLAGS_MEMORY ? SITE_FLAGS : 0;
     stub->flags_in_memory = t->flags == FLAGS_MEMORY;
     return stub;
@@ -148,7 +151,7 @@ static bool constant_address(Trans *t, const ZydisDecodedOperand *mem, uint64_t 
     return true;
 }
 
-void trans_address(Trans *t, const ZydisDecodedOperand *mem, bool segment)
+void trans_address(Trans *t, const ZydisDecodedOperand *mem, bool segment, unsigned to)
 {
     Asm *a = &t->a;
     bool wide = trans_cur(t)->zi.address_width == 64;
@@ -158,30 +161,31 @@ void trans_address(Trans *t, const ZydisDecodedOperand *mem, bool segment)
     if (base == ZYDIS_REGISTER_RIP || base == ZYDIS_REGISTER_EIP) {
         uint64_t address = trans_next_rip(t) + mem->mem.disp.value;
 
-        emit_mov_imm(a, H_R9, wide ? address : (uint32_t)address);
+        emit_mov_imm(a, to, wide ? address : (uint32_t)address);
     } else {
         if (base != ZYDIS_REGISTER_NONE) {
-            m.base = trans_read_reg(t, address_guest(base), H_R9);
+            m.base = trans_read_reg(t, address_guest(base), to);
+            m.disp += m.base == H_R8 ? t->sp_lag : 0;
         }
         if (mem->mem.index != ZYDIS_REGISTER_NONE) {
             m.index = trans_read_reg(t, address_guest(mem->mem.index), H_R10);
             m.scale = mem->mem.scale >= 8 ? 3 : mem->mem.scale >> 1;
         }
         if (m.base == H_NONE && m.index == H_NONE) {
-            emit_mov_imm(a, H_R9, wide ? (uint64_t)mem->mem.disp.value
-                                       : (uint32_t)mem->mem.disp.value);
+            emit_mov_imm(a, to, wide ? (uint64_t)mem->mem.disp.value
+                                     : (uint32_t)mem->mem.disp.value);
         } else {
-            emit_op_mem(a, wide, 0x8d, H_R9, m);
+            emit_op_mem(a, wide, 0x8d, to, m);
         }
     }
     if (segment && mem->mem.segment == ZYDIS_REGISTER_FS) {
-        emit_op_mem(a, true, 0x03, H_R9, GS(seg[SEG_FS].base));
+        emit_op_mem(a, true, 0x03, to, GS(seg[SEG_FS].base));
     } else if (segment && mem->mem.segment == ZYDIS_REGISTER_GS) {
-        emit_op_mem(a, true, 0x03, H_R9, GS(seg[SEG_GS].base));
+        emit_op_mem(a, true, 0x03, to, GS(seg[SEG_GS].base));
     }
 }
 
-/* --- the TLB -------------------------------------------------------------------------------- */
+/* --- the TLB -------------------------------------------------------------------------- */
 
 static int32_t view_field(const Trans *t, size_t field)
 {
@@ -195,38 +199,51 @@ static int32_t tag_field(const Trans *t, bool write)
     return view_field(t, write ? offsetof(TlbEntry, write_tag) : offsetof(TlbEntry, read_tag));
 }
 
-/* r10 = byte offset of the TLB entry of address r9 */
-static void emit_tlb_index(Trans *t)
+/* r10 = byte offset of the TLB entry of the address in @pointer */
+static void emit_tlb_index(Trans *t, unsigned pointer)
 {
-    static const uint8_t rorx[] = {0xc4, 0x43, 0xfb, 0xf0, 0xd1, 12 - 5}; /* r10, r9 */
     Asm *a = &t->a;
 
-    if (t->jit->bmi2) {
-        memcpy(a->p, rorx, sizeof(rorx));
-        a->p += sizeof(rorx);
+    if (t->jit->bmi2) { /* rorx r10, pointer, 7 */
+        put8(a, 0xc4);
+        put8(a, 0x43 | (pointer & 8 ? 0 : 0x20));
+        put8(a, 0xfb);
+        put8(a, 0xf0);
+        put8(a, 0xd0 | (pointer & 7));
     } else {
-        emit_mov(a, H_R10, H_R9);
+        emit_mov(a, H_R10, pointer);
         emit_op_reg(a, true, 0xc1, 5, H_R10);
-        put8(a, 12 - 5);
     }
+    put8(a, GUEST_PAGE_BITS - 5);
     emit_alu_imm(a, false, 4, H_R10, (TLB_SIZE - 1) * sizeof(TlbEntry));
 }
 
-/* Compares the tag of r9's page; r9 becomes the offset in it. Goes to the slow path on a miss. */
-static ColdStub *emit_tlb_compare(Trans *t, unsigned size, bool write, unsigned flags)
+/*
+ * Compares the tag of @pointer's page; @pointer becomes the offset in it. Goes to the slow path on
+ * a miss.
+ */
+static ColdStub *emit_tlb_compare(Trans *t, unsigned pointer, unsigned size, bool write,
+                                  unsigned flags)
 {
     Asm *a = &t->a;
     int32_t tag = tag_field(t, write);
     ColdStub *stub;
 
-    emit_op_mem(a, true, 0x33, H_R9, (HostMem){H_R10, H_NONE, 0, true, tag});
-    emit_alu_imm(a, true, 7, H_R9, GUEST_PAGE_SIZE - size);
+    emit_op_mem(a, true, 0x33, pointer, (HostMem){H_R10, H_NONE, 0, true, tag});
+    emit_alu_imm(a, true, 7, pointer, GUEST_PAGE_SIZE - size);
     stub = trans_cold(t, COLD_SLOW, emit_jcc(a, CC_A));
     stub->tag = tag;
+    stub->pointer = pointer;
     stub->site.size = size;
-    stub->site.flags |= SITE_FILL | flags | (write ? SITE_WRITE : 0);
+    stub->site.flags |= SITE_FILL | flags | (write ? SITE_WRITE : 0) |
+                        (pointer == H_R11 ? SITE_R11 : SITE_R9);
     stub->back = a->p;
     return stub;
+}
+
+static HostMem tlb_field(const Trans *t, size_t field)
+{
+    return (HostMem){H_R10, H_NONE, 0, true, view_field(t, field)};
 }
 
 static HostMem memory_at_constant(Trans *t, uint64_t address, unsigned size, bool write)
@@ -242,8 +259,8 @@ static HostMem memory_at_constant(Trans *t, uint64_t address, unsigned size, boo
         emit_op_mem(a, true, 0x81, 7, tag);
         put32(a, (uint32_t)page);
     } else {
-        emit_mov_imm(a, H_R9, page);
-        emit_op_mem(a, true, 0x3b, H_R9, tag);
+        emit_mov_imm(a, H_R10, page);
+        emit_op_mem(a, true, 0x3b, H_R10, tag);
     }
     stub = trans_cold(t, COLD_SLOW, emit_jcc(a, CC_NE));
     stub->constant = address;
@@ -257,60 +274,91 @@ static HostMem memory_at_constant(Trans *t, uint64_t address, unsigned size, boo
     return (HostMem){.base = H_R10, .index = H_NONE, .disp = address & (GUEST_PAGE_SIZE - 1)};
 }
 
-/* After r9 holds the address. */
-static HostMem memory_at_r9(Trans *t, unsigned size, bool write, bool align)
+/* @pointer holds an address: it becomes that of the host. */
+static void check_pointer(Trans *t, unsigned pointer, unsigned size, bool write, unsigned flags)
 {
     Asm *a = &t->a;
     ColdStub *stub;
 
-    emit_tlb_index(t);
-    stub = emit_tlb_compare(t, size, write, align ? SITE_ALIGN : 0);
-    if (align && size > 1) {
+    emit_tlb_index(t, pointer);
+    stub = emit_tlb_compare(t, pointer, size, write, flags);
+    if ((flags & SITE_ALIGN) && size > 1) { /* test pointer, size - 1 */
         ColdStub *unaligned;
 
-        put8(a, 0x41); /* test r9d, size - 1 */
-        put8(a, 0xf7);
-        put8(a, 0xc1);
+        emit_op_reg(a, false, 0xf7, 0, pointer);
         put32(a, size - 1);
         unaligned = trans_cold(t, COLD_SLOW, emit_jcc(a, CC_NE));
         unaligned->site = stub->site;
         unaligned->tag = stub->tag;
+        unaligned->pointer = pointer;
     }
-    emit_load(a, H_R10, (HostMem){H_R10, H_NONE, 0, true,
-                                  view_field(t, offsetof(TlbEntry, page))});
-    return (HostMem){.base = H_R9, .index = H_R10};
+    emit_op_mem(a, true, 0x03, pointer, tlb_field(t, offsetof(TlbEntry, page)));
+}
+
+/* The operand of a group: its first access checks for all of them. */
+static HostMem memory_in_group(Trans *t, const ZydisDecodedOperand *mem)
+{
+    AddressGroup *group = &t->addresses[trans_cur(t)->address];
+
+    if (!group->ready) {
+        ZydisDecodedOperand low = *mem;
+
+        trans_clobber_flags(t, trans_cur(t)->live_in);
+        t->retry = t->a.p;
+        group->ready = true;
+        low.mem.disp.value = group->low - trans_cur(t)->shift;
+        trans_address(t, &low, false, group->pointer);
+        check_pointer(t, group->pointer, group->high - group->low, group->write, SITE_GROUP);
+    }
+    return (HostMem){.base = group->pointer, .index = H_NONE,
+                     .disp = (int32_t)(mem->mem.disp.value + trans_cur(t)->shift - group->low)};
+}
+
+static unsigned free_pointer(const Trans *t)
+{
+    return trans_busy(t, H_R9) ? H_R11 : H_R9;
 }
 
 HostMem trans_memory(Trans *t, const ZydisDecodedOperand *mem, unsigned size, bool write,
                      bool align)
 {
     uint64_t address;
+    unsigned pointer;
+    int group = trans_cur(t)->address;
 
+    if (group >= 0 && t->addresses[group].pointer != H_NONE) {
+        return memory_in_group(t, mem);
+    }
     trans_clobber_flags(t, trans_cur(t)->live_in);
+    t->retry = t->a.p;
     if (constant_address(t, mem, &address) &&
         (address & (GUEST_PAGE_SIZE - 1)) + size <= GUEST_PAGE_SIZE &&
         !(align && (address & (size - 1)))) {
         return memory_at_constant(t, address, size, write);
     }
-    trans_address(t, mem, true);
-    return memory_at_r9(t, size, write, align);
+    pointer = free_pointer(t);
+    trans_address(t, mem, true, pointer);
+    check_pointer(t, pointer, size, write, align ? SITE_ALIGN : 0);
+    return (HostMem){.base = pointer, .index = H_NONE};
 }
 
 /* --- the stack ------------------------------------------------------------------------- */
 
 /* r11 = host address - guest address of the pages that the group's accesses lie in */
-static void check_group(Trans *t, int number)
+void trans_check_group(Trans *t, int number)
 {
     Asm *a = &t->a;
     const StackGroup *group = &t->groups[number];
 
     trans_clobber_flags(t, trans_cur(t)->live_in);
-    emit_lea(a, H_R9, (HostMem){.base = H_R8, .index = H_NONE,
-                                .disp = (int32_t)(group->low - trans_cur(t)->sp)});
-    emit_tlb_index(t);
-    emit_tlb_compare(t, group->high - group->low, group->write, SITE_GROUP);
-    emit_load(a, H_R11, (HostMem){H_R10, H_NONE, 0, true,
-                                  view_field(t, offsetof(TlbEntry, addend))});
+    t->retry = a->p;
+    emit_lea(a, H_R11, (HostMem){.base = H_R8, .index = H_NONE,
+                                 .disp = (int32_t)(group->low - trans_cur(t)->sp) +
+                                         t->sp_lag});
+    emit_tlb_index(t, H_R11);
+    emit_tlb_compare(t, H_R11, group->high - group->low, group->write,
+                     SITE_GROUP | SITE_STACK);
+    emit_load(a, H_R11, tlb_field(t, offsetof(TlbEntry, addend)));
     t->group = number;
 }
 
@@ -319,29 +367,61 @@ HostMem trans_stack(Trans *t, int32_t disp, unsigned size, bool write)
     int group = trans_cur(t)->group;
 
     if (group < 0) {
+        unsigned pointer = free_pointer(t);
+
         trans_clobber_flags(t, trans_cur(t)->live_in);
-        emit_lea(&t->a, H_R9, (HostMem){.base = H_R8, .index = H_NONE, .disp = disp});
-        return memory_at_r9(t, size, write, false);
+        t->retry = t->a.p;
+        emit_lea(&t->a, pointer,
+                 (HostMem){.base = H_R8, .index = H_NONE, .disp = disp + t->sp_lag});
+        check_pointer(t, pointer, size, write, 0);
+        return (HostMem){.base = pointer, .index = H_NONE};
     }
     if (t->group != group) {
-        check_group(t, group);
+        trans_check_group(t, group);
     }
-    return (HostMem){.base = H_R8, .index = H_R11, .disp = disp};
+    return (HostMem){.base = H_R8, .index = H_R11, .disp = disp + t->sp_lag};
+}
+
+void trans_commit_sp(Trans *t)
+{
+    if (t->sp_lag) {
+        emit_lea(&t->a, H_R8, (HostMem){.base = H_R8, .index = H_NONE, .disp = t->sp_lag});
+        t->sp_lag = 0;
+    }
+}
+
+/* --- temporaries ------------------------------------------------------------------------- */
+
+bool trans_busy(const Trans *t, unsigned reg)
+{
+    if (reg == H_R11) {
+        for (int i = 0; i < t->group_count; i++) {
+            if (t->groups[i].first <= t->cur && t->cur <= t->groups[i].last) {
+                return true;
+            }
+        }
+    }
+    for (int i = 0; i < t->address_count; i++) {
+        const AddressGroup *group = &t->addresses[i];
+
+        if (group->pointer == reg && group->first <= t->cur && t->cur <= group->last) {
+            return true;
+        }
+    }
+    return false;
 }
 
 unsigned trans_temps(const Trans *t, const HostMem *m, uint8_t temps[3])
 {
+    static const uint8_t order[] = {H_R10, H_R9, H_R11};
     unsigned count = 0;
-    bool r11_taken = t->group >= 0 && t->groups[t->group].last >= t->cur;
 
-    for (unsigned reg = H_R9; reg <= H_R11; reg++) {
-        if (m && (m->base == reg || m->index == reg)) {
-            continue;
+    for (unsigned i = 0; i < G_N_ELEMENTS(order); i++) {
+        unsigned reg = order[i];
+
+        if (!(m && (m->base == reg || m->index == reg)) && !trans_busy(t, reg)) {
+            temps[count++] = reg;
         }
-        if (reg == H_R11 && r11_taken) {
-            continue;
-        }
-        temps[count++] = reg;
     }
     return count;
 }

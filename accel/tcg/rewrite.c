@@ -277,7 +277,7 @@ static bool put_instruction(Asm *a, const TransInsn *ti, const Fields *f)
 /* --- the instruction ------------------------------------------------------------------ */
 
 /* Vector operands that the host itself wants aligned: more may be named than are. */
-static bool wants_alignment(const TransInsn *ti, unsigned size)
+bool trans_wants_alignment(const TransInsn *ti, unsigned size)
 {
     if (size < 16) {
         return ti->zi.attributes & ZYDIS_ATTRIB_HAS_LOCK ||
@@ -302,7 +302,7 @@ static HostMem copy_memory(Trans *t, TransInsn *ti)
     const ZydisDecodedOperand *op = &ti->ops[ti->mem];
     unsigned size = op->size / 8;
     bool write = op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
-    bool align = wants_alignment(ti, size);
+    bool align = trans_wants_alignment(ti, size);
 
     if (ti->group >= 0 && !align) {
         return trans_stack(t, (int32_t)op->mem.disp.value, size, write);
@@ -310,16 +310,7 @@ static HostMem copy_memory(Trans *t, TransInsn *ti)
     return trans_memory(t, op, size, write, align);
 }
 
-/* r9 and r10 into one, so that a temporary is free. */
-static void narrow_memory(Trans *t, HostMem *m)
-{
-    if (m->base == H_R9 && m->index == H_R10) {
-        emit_lea(&t->a, H_R9, *m);
-        *m = (HostMem){.base = H_R9, .index = H_NONE};
-    }
-}
-
-static unsigned spilled_operands(const TransInsn *ti)
+unsigned trans_spilled_operands(const TransInsn *ti)
 {
     unsigned count = 0;
 
@@ -332,27 +323,35 @@ static unsigned spilled_operands(const TransInsn *ti)
     return count;
 }
 
+/* How many temporaries there will be beside the memory operand. */
+static unsigned temps_expected(const Trans *t, const TransInsn *ti)
+{
+    unsigned r9 = !trans_busy(t, H_R9), r11 = !trans_busy(t, H_R11);
+
+    if (ti->mem < 0 || ti->group >= 0 ||
+        (ti->address >= 0 && t->addresses[ti->address].pointer != H_NONE)) {
+        return 1 + r9 + r11;
+    }
+    return r9 + r11; /* r10 or a pointer is the operand's */
+}
+
 bool trans_copy(Trans *t)
 {
     TransInsn *ti = trans_cur(t);
     Plan plan = {.fields.has_mem = ti->mem >= 0};
     uint8_t temps[3];
-    unsigned count, spilled = spilled_operands(ti);
-    bool r11_taken = t->group >= 0 && t->groups[t->group].last > t->cur;
+    unsigned count, spilled = trans_spilled_operands(ti);
 
     /* Known before code is written: whether registers suffice, and AH without REX. */
-    if (ti->mem >= 0 && (uses_high_byte(ti) || spilled > (r11_taken ? 1 : 2))) {
+    if (ti->mem >= 0 && uses_high_byte(ti)) {
         return false;
     }
-    if (ti->mem < 0 && spilled > (r11_taken ? 2 : 3)) {
+    if (spilled > temps_expected(t, ti)) {
         return false;
     }
     trans_need_vector(t);
     if (ti->mem >= 0) {
         plan.fields.mem = copy_memory(t, ti);
-        if (spilled && trans_temps(t, &plan.fields.mem, temps) < spilled) {
-            narrow_memory(t, &plan.fields.mem);
-        }
         plan.fields.mem.wide_disp = ti->zi.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX;
     }
     count = trans_temps(t, ti->mem >= 0 ? &plan.fields.mem : NULL, temps);

@@ -11,8 +11,9 @@
 #include "util/log.h"
 
 #define HOT_AFTER       4u  /* interpretations */
-#define GROUP_FAILURES 16u
-#define EPOCHS       1024u  /* that salts can tell apart */
+#define GROUP_FAILURES 16u  /* that are looked at together */
+#define GROUP_PATIENCE (GROUP_FAILURES * 3000u) /* host TSC ticks in which they are too many */
+#define STRAYS         64u  /* supervisor blocks in pages that are not global */
 
 /* Set in a salt that another thread spoiled so that lookups fail. */
 #define SALT_POISON (1ULL << 62)
@@ -39,16 +40,33 @@ static unsigned mode_number(Jit *jit, uint32_t mode)
     }
     if (jit->mode_count == G_N_ELEMENTS(jit->modes) - 1) {
         jit->mode_count = 0;
-        memset(jit->cpu->jit.jumps, 0, sizeof(jit->cpu->jit.jumps));
+        memset(jit->cpu->jit.jump_tag, 0, sizeof(jit->cpu->jit.jump_tag));
     }
     jit->modes[jit->mode_count++] = mode;
     return jit->mode_count;
 }
 
-/* Bits 61:48, in which canonical addresses of one half are alike; never 0. */
+/*
+ * To be added to addresses: bits 61:48, in which canonical ones of one half are alike; never 0.
+ */
 static uint64_t salt_of(Jit *jit, uint32_t mode)
 {
-    return ((uint64_t)(jit->epoch % EPOCHS) << 4 | mode_number(jit, mode)) << 48;
+    bool global = !(mode & MODE_USER) && jit->strays < STRAYS;
+    uint32_t epoch = global ? jit->global_epoch : jit->epoch;
+
+    return ((uint64_t)(epoch % JIT_EPOCHS) << 4 | mode_number(jit, mode)) << 48;
+}
+
+/* True if the jump cache may name @block under the salt of @mode. */
+static bool salt_fits(Jit *jit, uint32_t mode, bool global)
+{
+    if ((mode & MODE_USER) || global || jit->strays >= STRAYS) {
+        return true;
+    }
+    if (++jit->strays == STRAYS) {
+        memset(jit->cpu->jit.jump_tag, 0, sizeof(jit->cpu->jit.jump_tag));
+    }
+    return false;
 }
 
 static void note_map(Jit *jit)
@@ -56,11 +74,9 @@ static void note_map(Jit *jit)
     X86CPU *cpu = jit->cpu;
 
     if (jit->map_generation != cpu->map_generation) {
+        jit_map_changed(jit, jit->map_global_generation != cpu->map_global_generation);
         jit->map_generation = cpu->map_generation;
-        jit_map_changed(jit);
-        if (jit->epoch % EPOCHS == 0) {
-            memset(cpu->jit.jumps, 0, sizeof(cpu->jit.jumps));
-        }
+        jit->map_global_generation = cpu->map_global_generation;
     }
 }
 
@@ -74,12 +90,20 @@ void jit_kick(Vcpu *vcpu, uint32_t bits)
 
 /* --- running ---------------------------------------------------------------------- */
 
-void jit_group_failed(Jit *jit, TransBlock *tb)
+void jit_group_failed(Jit *jit, TransBlock *tb, unsigned kind)
 {
+    uint64_t now = __builtin_ia32_rdtsc();
+
     jit->stats.group_failed++;
-    if (++tb->group_failed > GROUP_FAILURES) {
-        tb->regroup = true; /* not now: its code is running */
+    if (++tb->group_failed < GROUP_FAILURES) {
+        return;
     }
+    tb->group_failed = 0;
+    if (now - tb->group_time < GROUP_PATIENCE) {
+        tb->ungroup = kind; /* later: its code is running */
+        jit_isolate(jit, tb);
+    }
+    tb->group_time = now;
 }
 
 /* The translation to run, made if the block is hot; NULL: none. */
@@ -92,28 +116,35 @@ static TransBlock *find_or_translate(Jit *jit, Block *block, uint32_t mode)
             block->heat++;
             return NULL;
         }
-        return jit_translate(jit, block, mode, false);
+        return jit_translate(jit, block, mode, 0);
     }
-    if (G_UNLIKELY(tb->regroup)) {
+    if (G_UNLIKELY(tb->ungroup)) {
+        unsigned no_groups = tb->no_groups | tb->ungroup;
+
         jit_block_drop(jit, tb);
-        return jit_translate(jit, block, mode, true);
+        return jit_translate(jit, block, mode, no_groups);
     }
     return tb;
 }
 
 /* What the links and the jump cache learn of where @tb was found. */
-static void remember(Jit *jit, TransBlock *tb, uint64_t salt)
+static void remember(Jit *jit, TransBlock *tb)
 {
-    JitJump *jump = &jit->cpu->jit.jumps[jit_jump_hash(tb->rip)];
+    X86JitState *state = &jit->cpu->jit;
+    unsigned i = jit_jump_hash(tb->rip);
+    bool global = code_found_global(jit->cpu, tb->block);
 
     if (jit->lockstep) {
         return;
     }
-    jump->tag = tb->rip ^ salt;
-    jump->host = tb->entry_m;
+    if (salt_fits(jit, tb->mode, global)) {
+        state->jump_tag[i] = -(tb->rip + salt_of(jit, tb->mode));
+        state->jump_f[i] = tb->entry;
+        state->jump_m[i] = tb->entry_m;
+    }
     if (jit->pending_link) {
         if (jit->pending_link->target == tb->rip) {
-            jit_link(jit, jit->pending_link, tb);
+            jit_link(jit, jit->pending_link, tb, global);
         }
         jit->pending_link = NULL;
     }
@@ -143,9 +174,9 @@ static void run_in_lockstep(Jit *jit, TransBlock *tb)
         after_link(jit);
     }
     jit->pending_link = NULL;
-    if (cpu->jit.resume_jump) {
-        cpu->jit.resume_jump->tag = 0;
-        cpu->jit.resume_jump = NULL;
+    if (cpu->jit.lockstep_tag) {
+        *cpu->jit.lockstep_tag = 0;
+        cpu->jit.lockstep_tag = NULL;
     }
     lockstep_end(jit, tb);
 }
@@ -171,8 +202,8 @@ bool jit_run(X86CPU *cpu, Block *block)
         jit->pending_link = NULL;
         return false;
     }
+    remember(jit, tb);
     salt = salt_of(jit, mode);
-    remember(jit, tb, salt);
     jit->known_pending = vcpu_pending(&cpu->vcpu);
     __atomic_store_n(&cpu->jit.salt, salt, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&cpu->jit.poll, __ATOMIC_SEQ_CST)) {
@@ -216,13 +247,15 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
     ZydisDecoderInit(&jit->decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
     jit->blocks = g_ptr_array_new();
     jit->links = g_ptr_array_new();
-    jit->slots_used = g_ptr_array_new();
+    jit->slots_used[false] = g_ptr_array_new();
+    jit->slots_used[true] = g_ptr_array_new();
     jit->trans = g_new0(Trans, 1);
     jit->stats.fallbacks = g_new0(uint64_t, ZYDIS_MNEMONIC_MAX_VALUE + 1);
     jit->threshold = HOT_AFTER;
     jit->bmi2 = __builtin_cpu_supports("bmi2");
     jit->vec_kind = host_vector_kind();
     jit->map_generation = cpu->map_generation;
+    jit->map_global_generation = cpu->map_global_generation;
     jit_emit_trampolines(jit);
     if (options->lockstep) {
         jit->lockstep = lockstep_new();
@@ -244,7 +277,8 @@ void jit_free(Jit *jit)
     jit->cpu->jit.jit = NULL;
     g_ptr_array_free(jit->blocks, true);
     g_ptr_array_free(jit->links, true);
-    g_ptr_array_free(jit->slots_used, true);
+    g_ptr_array_free(jit->slots_used[false], true);
+    g_ptr_array_free(jit->slots_used[true], true);
     g_free(jit->trans);
     lockstep_free(jit->lockstep);
     g_free(jit->stats.fallbacks);

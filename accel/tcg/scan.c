@@ -360,7 +360,7 @@ static bool stack_access(const TransInsn *ti, int64_t *disp, unsigned *size, boo
         *write = op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
         return op->mem.base == ZYDIS_REGISTER_RSP && op->mem.index == ZYDIS_REGISTER_NONE &&
                op->mem.segment != ZYDIS_REGISTER_FS && op->mem.segment != ZYDIS_REGISTER_GS &&
-               ABS(*disp) < GROUP_SPAN * 4;
+               ABS(*disp) < GROUP_SPAN * 4 && !trans_wants_alignment(ti, *size);
     default:
         return false;
     }
@@ -437,10 +437,34 @@ static bool group_extend(StackGroup *group, int64_t low, int64_t high, bool writ
     return true;
 }
 
+/*
+ * Checks clobber flags: where those are alive at the first access, an earlier place is taken at
+ * which they are not.
+ */
+static void place_checks(Trans *t)
+{
+    for (int i = 0; i < t->group_count; i++) {
+        StackGroup *group = &t->groups[i];
+
+        for (int at = group->first; at >= group->epoch; at--) {
+            const TransInsn *ti = &t->insns[at];
+
+            if (trans_is_outside(ti) || (i > 0 && t->groups[i - 1].last >= at)) {
+                break;
+            }
+            if (!ti->live_in) {
+                group->first = at;
+                break;
+            }
+        }
+        t->insns[group->first].check = i;
+    }
+}
+
 static void stack_groups(Trans *t)
 {
     int64_t sp = 0, step, disp;
-    int group = -1;
+    int group = -1, epoch = 0;
 
     for (unsigned i = 0; i < t->count; i++) {
         TransInsn *ti = &t->insns[i];
@@ -449,12 +473,13 @@ static void stack_groups(Trans *t)
 
         ti->sp = sp;
         ti->group = -1;
-        if (!t->tb->no_groups && stack_access(ti, &disp, &size, &write)) {
+        ti->check = -1;
+        if (!(t->tb->no_groups & JIT_NO_STACK) && stack_access(ti, &disp, &size, &write)) {
             int64_t low = sp + disp, high = low + size;
 
             if (group < 0 || !group_extend(&t->groups[group], low, high, write, i)) {
                 group = t->group_count++;
-                t->groups[group] = (StackGroup){low, high, write, i, i};
+                t->groups[group] = (StackGroup){low, high, write, epoch, i, i};
             }
             ti->group = group;
         }
@@ -463,6 +488,263 @@ static void stack_groups(Trans *t)
         } else {
             sp = 0;
             group = -1;
+            epoch = i + 1;
+        }
+    }
+    place_checks(t);
+}
+
+/* --- address groups ------------------------------------------------------------------- */
+
+static bool writes_register(const TransInsn *ti, ZydisRegister reg)
+{
+    if (reg == ZYDIS_REGISTER_NONE) {
+        return false;
+    }
+    for (unsigned i = 0; i < ti->zi.operand_count; i++) {
+        const ZydisDecodedOperand *op = &ti->ops[i];
+
+        if (op->type == ZYDIS_OPERAND_TYPE_REGISTER &&
+            (op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) && is_gpr(op->reg.value) &&
+            insn_register_offset(op->reg.value) / 8 == insn_register_offset(reg) / 8) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* An operand whose check others may share: in 64-bit addresses from a register, unaligned. */
+static bool groupable(const TransInsn *ti)
+{
+    const ZydisDecodedOperand *op = &ti->ops[ti->mem];
+
+    return op->mem.base != ZYDIS_REGISTER_NONE && op->mem.base != ZYDIS_REGISTER_RIP &&
+           ti->zi.address_width == 64 && op->mem.segment != ZYDIS_REGISTER_FS &&
+           op->mem.segment != ZYDIS_REGISTER_GS && ABS(op->mem.disp.value) < (1 << 30) &&
+           !trans_wants_alignment(ti, op->size / 8) && trans_spilled_operands(ti) < 2;
+}
+
+/* Where the operand lies, from what its registers held at the block's start. */
+static int64_t operand_place(const TransInsn *ti)
+{
+    return ti->ops[ti->mem].mem.disp.value + ti->shift;
+}
+
+/* Adds the operand of instruction @insn to @group if it is of the same kind and near. */
+static bool address_join(AddressGroup *group, TransInsn *ti, unsigned insn)
+{
+    const ZydisDecodedOperand *op = &ti->ops[ti->mem];
+    int64_t low = MIN(group->low, operand_place(ti));
+    int64_t high = MAX(group->high, operand_place(ti) + op->size / 8);
+
+    if (group->base != op->mem.base || group->index != op->mem.index ||
+        group->scale != op->mem.scale || high - low > GROUP_SPAN) {
+        return false;
+    }
+    group->low = low;
+    group->high = high;
+    group->write |= (op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
+    group->last = insn;
+    group->members++;
+    return true;
+}
+
+static void address_new(Trans *t, TransInsn *ti, unsigned insn)
+{
+    const ZydisDecodedOperand *op = &ti->ops[ti->mem];
+
+    ti->address = t->address_count++;
+    t->addresses[ti->address] = (AddressGroup){
+        .base = op->mem.base,
+        .index = op->mem.index,
+        .scale = op->mem.scale,
+        .write = op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE,
+        .first = insn,
+        .last = insn,
+        .members = 1,
+        .pointer = H_NONE,
+        .ready = false,
+        .low = operand_place(ti),
+        .high = operand_place(ti) + op->size / 8,
+    };
+}
+
+/* True if the instruction moves 64-bit register @reg by a constant. */
+static bool register_step(const TransInsn *ti, ZydisRegister reg, int64_t *step)
+{
+    const ZydisDecodedOperand *ops = ti->ops;
+
+    if (ti->kind == KIND_LEA) {
+        *step = ops[1].mem.disp.value;
+        return ops[0].reg.value == reg && ops[1].mem.base == reg &&
+               ops[1].mem.index == ZYDIS_REGISTER_NONE && ti->zi.address_width == 64;
+    }
+    if (ti->kind != KIND_COPY || ops[0].type != ZYDIS_OPERAND_TYPE_REGISTER ||
+        ops[0].reg.value != reg) {
+        return false;
+    }
+    switch (ti->zi.mnemonic) {
+    case ZYDIS_MNEMONIC_INC: *step = 1; return true;
+    case ZYDIS_MNEMONIC_DEC: *step = -1; return true;
+    case ZYDIS_MNEMONIC_ADD: *step = ops[1].imm.value.s; break;
+    case ZYDIS_MNEMONIC_SUB: *step = -ops[1].imm.value.s; break;
+    default: return false;
+    }
+    return ops[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+}
+
+/* What register operand @reg of an address moved by, in all. */
+static int64_t moved_by(const int64_t *moved, ZydisRegister reg)
+{
+    return reg == ZYDIS_REGISTER_NONE ? 0 : moved[insn_register_offset(reg) / 8];
+}
+
+/* Follows @reg over the instruction; false if its value is another one now. */
+static bool follow(const TransInsn *ti, ZydisRegister reg, int64_t *moved)
+{
+    int64_t step;
+
+    if (!writes_register(ti, reg)) {
+        return true;
+    }
+    if (!register_step(ti, reg, &step) || ABS(step) > GROUP_SPAN) {
+        return false;
+    }
+    moved[insn_register_offset(reg) / 8] += step;
+    return true;
+}
+
+/* Each register once. */
+static void follow_all(const TransInsn *ti, int64_t *moved)
+{
+    for (ZydisRegister reg = ZYDIS_REGISTER_RAX; reg <= ZYDIS_REGISTER_R15; reg++) {
+        follow(ti, reg, moved);
+    }
+}
+
+static bool holds(const TransInsn *ti, ZydisRegister reg)
+{
+    int64_t ignored[R_COUNT] = {0};
+
+    return follow(ti, reg, ignored);
+}
+
+static void find_addresses(Trans *t)
+{
+    int open[4] = {-1, -1, -1, -1}; /* the groups that may still grow */
+    int64_t moved[R_COUNT] = {0};
+    unsigned next = 0;
+
+    t->address_count = 0;
+    for (unsigned i = 0; i < t->count; i++) {
+        TransInsn *ti = &t->insns[i];
+        bool joined = false;
+
+        ti->address = -1;
+        if (ti->mem >= 0) {
+            const ZydisDecodedOperandMem *mem = &ti->ops[ti->mem].mem;
+
+            ti->shift = moved_by(moved, mem->index) * mem->scale;
+            if (mem->base >= ZYDIS_REGISTER_RAX && mem->base <= ZYDIS_REGISTER_R15) {
+                ti->shift += moved_by(moved, mem->base);
+            }
+        }
+        if (!(t->tb->no_groups & JIT_NO_ADDRESS) && ti->mem >= 0 && ti->group < 0 &&
+            ti->kind == KIND_COPY && groupable(ti)) {
+            for (unsigned g = 0; g < G_N_ELEMENTS(open) && !joined; g++) {
+                if (open[g] >= 0 && address_join(&t->addresses[open[g]], ti, i)) {
+                    ti->address = open[g];
+                    joined = true;
+                }
+            }
+            if (!joined) {
+                address_new(t, ti, i);
+                open[next++ % G_N_ELEMENTS(open)] = ti->address;
+            }
+        }
+        for (unsigned g = 0; g < G_N_ELEMENTS(open); g++) {
+            if (open[g] >= 0 && (trans_is_outside(ti) ||
+                                 !holds(ti, t->addresses[open[g]].base) ||
+                                 !holds(ti, t->addresses[open[g]].index))) {
+                open[g] = -1;
+            }
+        }
+        if (ti->write || ti->kind == KIND_LEA) {
+            follow_all(ti, moved);
+        }
+    }
+}
+
+/* True if the code for @ti takes r9 for itself. */
+static bool takes_pointer(const Trans *t, const TransInsn *ti)
+{
+    switch (ti->kind) {
+    case KIND_NOTHING:
+        return false;
+    case KIND_LEA:
+        return true;
+    case KIND_PUSH:
+    case KIND_POP:
+        return ti->group < 0;
+    case KIND_COPY:
+        if (trans_spilled_operands(ti) > 1) {
+            return true;
+        }
+        return ti->mem >= 0 && ti->group < 0 &&
+               (ti->address < 0 || t->addresses[ti->address].pointer == H_NONE);
+    default:
+        return true;
+    }
+}
+
+static bool r9_is_free(const Trans *t, const AddressGroup *group)
+{
+    for (unsigned i = group->first; i <= group->last; i++) {
+        const TransInsn *ti = &t->insns[i];
+        bool member = ti->address >= 0 && &t->addresses[ti->address] == group;
+
+        if (member ? trans_spilled_operands(ti) > 1 : takes_pointer(t, ti)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool overlaps(const AddressGroup *group, unsigned first, unsigned last)
+{
+    return group->first <= last && first <= group->last;
+}
+
+static bool pointer_is_free(const Trans *t, const AddressGroup *group, unsigned pointer)
+{
+    for (int i = 0; i < t->address_count; i++) {
+        const AddressGroup *other = &t->addresses[i];
+
+        if (other->pointer == pointer && overlaps(group, other->first, other->last)) {
+            return false;
+        }
+    }
+    for (int i = 0; pointer == H_R11 && i < t->group_count; i++) {
+        if (overlaps(group, t->groups[i].first, t->groups[i].last)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Gives the groups that save checks a register each, as far as there are any. */
+static void place_addresses(Trans *t)
+{
+    for (int i = 0; i < t->address_count; i++) {
+        AddressGroup *group = &t->addresses[i];
+
+        if (group->members < 2) {
+            continue;
+        }
+        if (pointer_is_free(t, group, H_R11)) {
+            group->pointer = H_R11;
+        } else if (pointer_is_free(t, group, H_R9) && r9_is_free(t, group)) {
+            group->pointer = H_R9;
         }
     }
 }
@@ -503,5 +785,7 @@ bool trans_scan(Trans *t)
     }
     liveness(t);
     stack_groups(t);
+    find_addresses(t);
+    place_addresses(t);
     return offset == t->block->bytes;
 }

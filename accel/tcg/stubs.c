@@ -230,14 +230,15 @@ static void emit_resume(Asm *a)
     put8(a, 0x7f);
     put8(a, 0x9e);
     emit_load(a, H_RAX, GS_REG(R_RAX));
-    emit_load(a, H_R9, SCRATCH(2));
+    emit_load(a, H_R9, SCRATCH(4));
     emit_load(a, H_R10, SCRATCH(0));
     emit_load(a, H_R11, SCRATCH(3));
     emit_op_mem(a, false, 0xff, 4, GS(jit.resume));
 }
 
 /*
- * Called with the address in r9 and SiteInfo behind the call. First the TLB is filled, which
+ * Called with the address in scratch[2] and SiteInfo behind the call; r9 and r11 come back as they
+ * were. First the TLB is filled, which
  * touches general registers only; what that cannot do, jit_slow() does.
  */
 static void emit_slow(Jit *jit, Asm *a)
@@ -247,7 +248,7 @@ static void emit_slow(Jit *jit, Asm *a)
     jit->slow = here(jit, a);
     store_pinned(a);
     emit_store(a, H_R11, SCRATCH(3));
-    emit_store(a, H_R9, SCRATCH(2));
+    emit_store(a, H_R9, SCRATCH(4));
     pop_reg(a, H_RAX);
     emit_store(a, H_RAX, SCRATCH(1));
     emit_call_c(a, jit_fill);

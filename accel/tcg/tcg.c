@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The accelerator "tcg": our own CPU, translated where the host allows it, else interpreted. */
 #include "accel/accel.h"
+#include "accel/tcg/icount-options.h"
 #include "accel/tcg/jit.h"
 #include "qemu-config/config.h"
 #include "target-i386/cpu-caps.h"
@@ -10,6 +11,7 @@
 typedef struct TcgMachine {
     JitOptions options;
     bool translate;
+    Icount *icount; /* NULL: time is the host's */
 } TcgMachine;
 
 static bool tcg_available(const struct Config *config, GError **error)
@@ -71,7 +73,16 @@ static void *tcg_machine_new(const struct Config *config, MemorySpace *memory, G
             tcg->options.code_size = size << 20;
         }
     }
+    tcg->icount = tcg_icount_new(config);
     return tcg;
+}
+
+static void tcg_machine_free(void *instance)
+{
+    TcgMachine *tcg = instance;
+
+    tcg_icount_free(tcg->icount);
+    g_free(tcg);
 }
 
 static bool tcg_vcpu_init(void *instance, Vcpu *vcpu, GError **error)
@@ -80,7 +91,9 @@ static bool tcg_vcpu_init(void *instance, Vcpu *vcpu, GError **error)
     g_autoptr(GError) why = NULL;
 
     vcpu->ops = &interp_vcpu_ops;
-    if (!tcg->translate) {
+    x86_cpu(vcpu)->paravirt = true;
+    tcg_icount_join(tcg->icount, x86_cpu(vcpu));
+    if (!tcg->translate || tcg->icount) {
         return true;
     }
     if (jit_new(x86_cpu(vcpu), &tcg->options, &why)) {
@@ -98,6 +111,7 @@ static void tcg_vcpu_free(Vcpu *vcpu)
     if (jit) {
         jit_free(jit);
     }
+    icount_remove_vcpu(vcpu);
 }
 
 static const AccelOps tcg_accel = {
@@ -106,7 +120,7 @@ static const AccelOps tcg_accel = {
     .available = tcg_available,
     .cpu_caps = tcg_cpu_caps,
     .machine_new = tcg_machine_new,
-    .machine_free = g_free,
+    .machine_free = tcg_machine_free,
     .vcpu_init = tcg_vcpu_init,
     .vcpu_free = tcg_vcpu_free,
 };

@@ -31,8 +31,21 @@ typedef enum {
 typedef struct StackGroup {
     int64_t low, high;      /* first byte and the one behind the last, from the epoch's start */
     bool write;
-    uint8_t first, last;    /* instructions */
+    uint8_t epoch;          /* instruction from which the stack pointer moves by constants */
+    uint8_t first, last;    /* instructions: where it is checked, its last access */
 } StackGroup;
+
+/* Accesses by the same registers, which do not change meanwhile, that one check serves. */
+typedef struct AddressGroup {
+    ZydisRegister base, index;
+    uint8_t scale;
+    bool write;
+    uint8_t first, last;    /* instructions */
+    uint8_t members;
+    uint8_t pointer;        /* host register with the host address of @low, H_NONE: no group */
+    bool ready;             /* the pointer is there */
+    int64_t low, high;      /* displacements */
+} AddressGroup;
 
 typedef struct TransInsn {
     ZydisDecodedInstruction zi;
@@ -46,7 +59,10 @@ typedef struct TransInsn {
     uint8_t live_in, live_out;
     uint8_t vec;            /* VEC_*: what vector state it needs in the host's registers */
     int8_t group;           /* StackGroup of its stack access, -1: none */
+    int8_t address;         /* AddressGroup of its memory operand, -1: none */
+    int8_t check;           /* StackGroup to check before it, -1: none */
     int64_t sp;             /* stack pointer before it, from the epoch's start */
+    int64_t shift;          /* how far its operand's registers moved since the block's start */
 } TransInsn;
 
 typedef enum { FLAGS_HOST, FLAGS_MEMORY } FlagsPlace;
@@ -59,11 +75,13 @@ typedef struct ColdStub {
     uint8_t *back;          /* where to go on; COLD_SLOW: with the entry that r10 names, or NULL */
     uint8_t *back2;         /* COLD_SLOW of a constant address: with the page in r10 */
     SiteInfo site;
-    int32_t tag;            /* field that r9 was xored with, by r10; 0: r9 is the address */
+    int32_t tag;            /* field that @pointer was xored with, by r10; 0: no access */
+    uint8_t pointer;        /* host register with the address */
     uint64_t constant;      /* with back2: the address */
     unsigned vec;
     Link *link;
     bool flags_in_memory;
+    bool rcx_in_r11;
 } ColdStub;
 
 #define COLD_MAX 256
@@ -82,10 +100,14 @@ typedef struct Trans {
     bool exact;             /* all flags are always live */
     unsigned vec;           /* VEC_* that is sure to be loaded here */
     int group;              /* whose address correction r11 holds, -1: none */
+    const uint8_t *retry;   /* where the access begins that code is being written for */
+    int32_t sp_lag;         /* guest stack pointer - r8: moves that are not carried out yet */
     unsigned cold_count;
     int group_count;
     TransInsn insns[BLOCK_MAX_INSNS];
     StackGroup groups[BLOCK_MAX_INSNS];
+    AddressGroup addresses[BLOCK_MAX_INSNS];
+    int address_count;
     ColdStub cold[COLD_MAX];
     uint8_t bytes[BLOCK_MAX_INSNS * 15 + 16];
 } Trans;
@@ -104,8 +126,8 @@ void trans_clobber_flags(Trans *t, unsigned live);
 void trans_need_flags(Trans *t);
 /* Guest register @guest in its host register or, from memory, in @temp. */
 unsigned trans_read_reg(Trans *t, unsigned guest, unsigned temp);
-/* The address of operand @mem of the current instruction into r9 (r10 is clobbered too). */
-void trans_address(Trans *t, const ZydisDecodedOperand *mem, bool segment);
+/* The address of operand @mem of the current instruction into @to (r10 is clobbered too). */
+void trans_address(Trans *t, const ZydisDecodedOperand *mem, bool segment, unsigned to);
 /*
  * Checks an access to @mem and gives its host operand; flags are clobbered. With @align the access
  * must be aligned to its size.
@@ -114,7 +136,12 @@ HostMem trans_memory(Trans *t, const ZydisDecodedOperand *mem, unsigned size, bo
                      bool align);
 /* The same for [stack pointer + @disp]; a group's check is made when it is first used. */
 HostMem trans_stack(Trans *t, int32_t disp, unsigned size, bool write);
-/* Temporaries that are free beside @m, and r11 unless a group lives on. */
+void trans_check_group(Trans *t, int number);
+/* Makes r8 the guest's stack pointer. */
+void trans_commit_sp(Trans *t);
+/* True if host register @reg holds something that the instructions behind this one rely on. */
+bool trans_busy(const Trans *t, unsigned reg);
+/* Temporaries that are free beside @m. */
 unsigned trans_temps(const Trans *t, const HostMem *m, uint8_t temps[3]);
 /* Adds a stub for the current instruction. */
 ColdStub *trans_cold(Trans *t, int kind, uint8_t *at);
@@ -129,6 +156,10 @@ void trans_need_vector(Trans *t);
 
 /* The current instruction itself; false if it cannot be written so. */
 bool trans_copy(Trans *t);
+/* True if its memory operand of @size bytes must be aligned for the host, or for being locked. */
+bool trans_wants_alignment(const TransInsn *ti, unsigned size);
+/* How many of its operands are guest registers that live in memory. */
+unsigned trans_spilled_operands(const TransInsn *ti);
 
 /* --- control.c ---------------------------------------------------------------------------- */
 
@@ -148,6 +179,12 @@ void trans_fall_through(Trans *t);
 static inline TransInsn *trans_cur(Trans *t)
 {
     return &t->insns[t->cur];
+}
+
+/* True if C code carries the instruction out, which may change any register and mapping. */
+static inline bool trans_is_outside(const TransInsn *ti)
+{
+    return ti->kind == KIND_INTERPRET || ti->kind == KIND_STRING;
 }
 
 /* RIP behind the current instruction. */

@@ -7,33 +7,60 @@
 
 /* --- hot code ------------------------------------------------------------------------ */
 
-static void trans_lea(Trans *t)
+/* LEA into @to: the instruction itself, or a constant. */
+static void lea_into(Trans *t, unsigned to)
+{
+    const TransInsn *ti = trans_cur(t);
+    const ZydisDecodedOperand *mem = &ti->ops[1];
+    bool short_address = ti->zi.address_width == 32;
+    HostMem m = {.base = H_NONE, .index = H_NONE, .disp = (int32_t)mem->mem.disp.value};
+    uint8_t temps[3];
+
+    if (mem->mem.base == ZYDIS_REGISTER_RIP || mem->mem.base == ZYDIS_REGISTER_EIP) {
+        uint64_t address = trans_next_rip(t) + mem->mem.disp.value;
+
+        emit_mov_imm(&t->a, to,
+                     short_address || ti->zi.operand_width < 64 ? (uint32_t)address : address);
+        return;
+    }
+    trans_temps(t, NULL, temps);
+    if (mem->mem.base != ZYDIS_REGISTER_NONE) {
+        m.base = trans_read_reg(t, insn_register_offset(mem->mem.base) / 8, temps[0]);
+        m.disp += m.base == H_R8 ? t->sp_lag : 0;
+    }
+    if (mem->mem.index != ZYDIS_REGISTER_NONE) {
+        m.index = trans_read_reg(t, insn_register_offset(mem->mem.index) / 8, temps[1]);
+        m.scale = mem->mem.scale >= 8 ? 3 : mem->mem.scale >> 1;
+    }
+    emit_op_mem(&t->a, ti->zi.operand_width == 64 && !short_address, 0x8d, to, m);
+}
+
+static bool trans_lea(Trans *t)
 {
     const TransInsn *ti = trans_cur(t);
     unsigned guest = insn_register_offset(ti->ops[0].reg.value) / 8;
     unsigned host = trans_host_reg(guest);
+    uint8_t temps[3];
 
-    trans_address(t, &ti->ops[1], false);
-    switch (ti->zi.operand_width) {
-    case 64:
-        break;
-    case 32:
-        emit_op_reg(&t->a, false, 0x8b, H_R9, H_R9);
-        break;
-    default: /* 16 bits of the register change */
-        put8(&t->a, 0x66);
-        if (host == H_NONE) {
-            emit_op_mem(&t->a, false, 0x89, H_R9, GS_REG(guest));
-        } else {
-            emit_op_reg(&t->a, false, 0x8b, host, H_R9);
-        }
-        return;
+    if (trans_temps(t, NULL, temps) < 2) {
+        return false;
     }
+    if (ti->zi.operand_width >= 32 && host != H_NONE) {
+        lea_into(t, host);
+        return true;
+    }
+    lea_into(t, H_R10);
+    if (ti->zi.operand_width >= 32) {
+        emit_store(&t->a, H_R10, GS_REG(guest));
+        return true;
+    }
+    put8(&t->a, 0x66); /* 16 bits of the register change */
     if (host == H_NONE) {
-        emit_store(&t->a, H_R9, GS_REG(guest));
+        emit_op_mem(&t->a, false, 0x89, H_R10, GS_REG(guest));
     } else {
-        emit_mov(&t->a, host, H_R9);
+        emit_op_reg(&t->a, false, 0x8b, host, H_R10);
     }
+    return true;
 }
 
 static void trans_insn(Trans *t)
@@ -46,7 +73,11 @@ static void trans_insn(Trans *t)
             trans_interpret(t);
         }
         break;
-    case KIND_LEA: trans_lea(t); break;
+    case KIND_LEA:
+        if (!trans_lea(t)) {
+            trans_interpret(t);
+        }
+        break;
     case KIND_PUSH: trans_push(t); break;
     case KIND_POP: trans_pop(t); break;
     case KIND_LEAVE: trans_leave(t); break;
@@ -99,6 +130,41 @@ static bool falls_through(const TransInsn *last)
                                         : last->kind < KIND_JUMP;
 }
 
+static void note_place(Trans *t)
+{
+    t->tb->insns[t->cur].host = t->a.p - t->jit->buffer.rw;
+    t->tb->insns[t->cur].sp_lag = t->sp_lag;
+}
+
+/* True if the stack pointer is an operand, other than as the base of an address. */
+static bool names_sp(const TransInsn *ti)
+{
+    for (unsigned i = 0; i < ti->zi.operand_count_visible; i++) {
+        const ZydisDecodedOperand *op = &ti->ops[i];
+
+        if (op->type == ZYDIS_OPERAND_TYPE_REGISTER &&
+            ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, op->reg.value) ==
+                ZYDIS_REGISTER_RSP) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What comes before the place to which the slow path returns to try again. */
+static void begin_insn(Trans *t)
+{
+    const TransInsn *ti = trans_cur(t);
+
+    if (names_sp(ti)) {
+        trans_commit_sp(t);
+    }
+    note_place(t);
+    if (ti->check >= 0) {
+        trans_check_group(t, ti->check);
+    }
+}
+
 static void emit_hot(Trans *t)
 {
     t->tb->entry = t->a.p;
@@ -107,10 +173,10 @@ static void emit_hot(Trans *t)
         emit_poll(t);
     }
     for (t->cur = 0; t->cur < t->count; t->cur++) {
-        t->tb->insn_host[t->cur] = t->a.p - t->jit->buffer.rw;
+        begin_insn(t);
         trans_insn(t);
     }
-    t->tb->insn_host[t->count] = t->a.p - t->jit->buffer.rw;
+    note_place(t);
     t->cur = t->count - 1;
     if (falls_through(trans_cur(t))) {
         trans_fall_through(t);
@@ -133,6 +199,17 @@ static void call_to(Asm *a, Jit *jit, const uint8_t *target_rx)
     patch_rel32(at, jit->buffer.rw + (target_rx - jit->buffer.rx));
 }
 
+/* As trans_clobber_flags() does, but here r9 is free. */
+static void emit_save_flags(Asm *a)
+{
+    emit_mov(a, H_R9, H_RAX);
+    put8(a, 0x9f);
+    emit_op_reg(a, false, 0x0f90, 0, H_RAX);
+    put8(a, 0x66);
+    emit_op_mem(a, false, 0x89, H_RAX, GS(jit.flags));
+    emit_mov(a, H_RAX, H_R9);
+}
+
 #define SECOND_WAY ((int32_t)(TLB_SIZE * sizeof(TlbEntry)))
 
 static void jump_back(Asm *a, uint8_t *back)
@@ -149,42 +226,52 @@ static void emit_constant_second(Asm *a, const ColdStub *stub)
                     entry + SECOND_WAY + (int32_t)offsetof(TlbEntry, page)};
     uint8_t *miss;
 
-    emit_mov_imm(a, H_R9, stub->constant & ~(uint64_t)(GUEST_PAGE_SIZE - 1));
-    emit_op_mem(a, true, 0x3b, H_R9, tag);
+    emit_mov_imm(a, H_R10, stub->constant & ~(uint64_t)(GUEST_PAGE_SIZE - 1));
+    emit_op_mem(a, true, 0x3b, H_R10, tag);
     miss = emit_jcc(a, CC_NE);
     emit_load(a, H_R10, page);
     jump_back(a, stub->back2);
     patch_rel32(miss, a->p);
 }
 
-/* The same for the address in r9, whose set r10 names. */
+/* The same for the address in a register, whose set r10 names. */
 static void emit_second(Asm *a, const ColdStub *stub)
 {
     HostMem tag = {H_R10, H_NONE, 0, true, stub->tag + SECOND_WAY};
     uint8_t *miss;
 
-    emit_op_mem(a, true, 0x33, H_R9, tag);
-    emit_alu_imm(a, true, 7, H_R9, GUEST_PAGE_SIZE - stub->site.size);
+    emit_op_mem(a, true, 0x33, stub->pointer, tag);
+    emit_alu_imm(a, true, 7, stub->pointer, GUEST_PAGE_SIZE - stub->site.size);
     miss = emit_jcc(a, CC_A);
     emit_alu_imm(a, true, 0, H_R10, SECOND_WAY);
     jump_back(a, stub->back);
     patch_rel32(miss, a->p);
-    emit_op_mem(a, true, 0x33, H_R9, tag);
+    emit_op_mem(a, true, 0x33, stub->pointer, tag);
 }
 
 static void emit_slow_stub(Trans *t, Asm *a, ColdStub *stub)
 {
     if (stub->back) {
-        stub->site.back = stub->back - (t->jit->buffer.rw + t->tb->insn_host[stub->site.insn]);
+        stub->site.back = stub->back - (t->jit->buffer.rw + stub->site.retry);
     }
     if (stub->back2) {
         emit_constant_second(a, stub);
-        emit_mov_imm(a, H_R9, stub->constant);
+        emit_mov_imm(a, H_R10, stub->constant);
+        emit_store(a, H_R10, GS(jit.scratch[2]));
     } else if (stub->tag) {
-        emit_op_mem(a, true, 0x33, H_R9, (HostMem){H_R10, H_NONE, 0, true, stub->tag});
+        emit_op_mem(a, true, 0x33, stub->pointer, (HostMem){H_R10, H_NONE, 0, true, stub->tag});
         if (stub->back) {
             emit_second(a, stub);
         }
+        emit_store(a, stub->pointer, GS(jit.scratch[2]));
+    } else if (stub->rcx_in_r11) { /* flags are in the host's, r9 is address + salt */
+        emit_mov(a, H_RCX, H_R11);
+        emit_store(a, H_R9, GS(jit.scratch[2]));
+        emit_save_flags(a);
+    } else if (stub->site.flags & SITE_LOOKUP) { /* r9 has the tag added too */
+        emit_op_mem(a, true, 0x2b, H_R9, (HostMem){H_NONE, H_R10, 3, true,
+                                                   CPU_FIELD(jit.jump_tag)});
+        emit_store(a, H_R9, GS(jit.scratch[2]));
     }
     call_to(a, t->jit, t->jit->slow);
     memcpy(a->p, &stub->site, sizeof(stub->site));
@@ -283,7 +370,7 @@ static void emit_block(Trans *t)
     tb->flags_in = t->insns[0].live_in;
 }
 
-TransBlock *jit_translate(Jit *jit, Block *block, uint32_t mode, bool no_groups)
+TransBlock *jit_translate(Jit *jit, Block *block, uint32_t mode, unsigned no_groups)
 {
     Trans *t = jit->trans;
     TransBlock *tb;
@@ -303,6 +390,8 @@ TransBlock *jit_translate(Jit *jit, Block *block, uint32_t mode, bool no_groups)
     t->flags = FLAGS_HOST;
     t->exact = jit->exact;
     t->vec = VEC_NONE;
+    t->sp_lag = 0;
+    t->retry = jit->buffer.hot;
     t->group = -1;
     t->group_count = 0;
     t->cold_count = 0;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "accel/accel.h"
+#include "accel/machine.h"
 #include "hw/core/bus.h"
 #include "hw/core/private.h"
 
@@ -75,6 +76,15 @@ Device *machine_find_device(Machine *machine, const char *type_name)
         }
     }
     return NULL;
+}
+
+void machine_gather_ports(Machine *machine, uint16_t port, unsigned count, bool on)
+{
+    const AccelMachine *accel = machine->accel;
+
+    if (accel && accel->ops->gather_ports) {
+        accel->ops->gather_ports(accel->instance, port, count, on);
+    }
 }
 
 void machine_on_ready(Machine *machine, MachineHook *hook, void *opaque)

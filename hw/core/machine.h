@@ -14,6 +14,7 @@
 
 typedef struct ChardevSet ChardevSet;
 typedef struct Vcpu Vcpu;
+typedef struct AccelMachine AccelMachine;
 
 typedef enum {
     POWER_RUNNING,
@@ -61,6 +62,7 @@ struct Machine {
     Bus *system_bus;
     GPtrArray *buses;           /* of Bus * */
     GPtrArray *devices;         /* of Device *, in realize order; reset in the same order */
+    const AccelMachine *accel;  /* what the accelerator does for devices; NULL: nothing */
     GPtrArray *vcpus;           /* of Vcpu *; filled before devices are realized */
     PowerState power;
     bool no_reboot, no_shutdown;
@@ -86,6 +88,12 @@ void machine_free(Machine *machine);
  * Machine lock held.
  */
 void machine_start(Machine *machine, bool paused);
+
+/*
+ * Writes to these ports have no effect that anything but another access to the same chip could see,
+ * so they may be put off until there is one. A hint; undone when the device goes.
+ */
+void machine_gather_ports(Machine *machine, uint16_t port, unsigned count, bool on);
 
 /* --- Interrupt lines ----------------------------------------------------- */
 

@@ -9,7 +9,7 @@
 static const char *const irqchip_places[] = {"on", "off", "split", NULL};
 #define IRQCHIP_KEY                                                                                \
     {.name = "kernel-irqchip", .type = OPT_ENUM, .choices = irqchip_places, .synonym =             \
-     "kernel_irqchip", .help = "interrupt controllers in the kernel (kvm)", .def = "off"}
+     "kernel_irqchip", .help = "interrupt controllers in the kernel (kvm)", .def = "on"}
 
 static const OptKey machine_keys[] = {
     {.name = "type", .type = OPT_STRING, .help = "machine type, or the path of a machine file",
@@ -72,6 +72,8 @@ static const OptKey accel_keys[] = {
      .help = "translate hot code; off: interpret everything (tcg)"},
     {.name = "lockstep", .type = OPT_BOOL, .def = "off",
      .help = "run each block translated and interpreted, and compare (tcg; slow)"},
+    {.name = "halt-poll-ns", .type = OPT_UINT, .max = 1000000000,
+     .help = "ns that a halted CPU is waited for before its thread sleeps (kvm)"},
     {0},
 };
 static const OptSchema accel_option = {

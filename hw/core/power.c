@@ -4,6 +4,7 @@
  * the main loop with every vCPU parked.
  */
 #include "accel/accel.h"
+#include "accel/machine.h"
 #include "hw/core/private.h"
 #include "util/lock.h"
 #include "util/mainloop.h"
@@ -156,6 +157,9 @@ void machine_pause(Machine *machine)
     pause_vcpus(machine);
     clock_vm_pause();
     if (machine->power == POWER_RUNNING) {
+        if (machine->accel && machine->accel->ops->stopped) {
+            machine->accel->ops->stopped(machine->accel->instance);
+        }
         machine->power = POWER_PAUSED;
         notify(machine, MACHINE_EVENT_STOP, SHUTDOWN_HOST);
     }
@@ -165,6 +169,9 @@ void machine_resume(Machine *machine)
 {
     if (machine->power == POWER_PAUSED || machine->power == POWER_PRELAUNCH) {
         machine->power = POWER_RUNNING;
+        if (machine->accel && machine->accel->ops->resumed) {
+            machine->accel->ops->resumed(machine->accel->instance);
+        }
         clock_vm_resume();
         resume_vcpus(machine);
         notify(machine, MACHINE_EVENT_RESUME, SHUTDOWN_HOST);

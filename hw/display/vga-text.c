@@ -71,6 +71,8 @@ typedef struct {
     GBytes *rom;
 } IsaVga;
 
+#define VGA_PALETTE_PORT 0x3c8
+
 static const PortClaim vga_ports[VGA_PORT_RANGES + 1] = {
     { NULL, 0x3b4, 2 }, { NULL, 0x3ba, 1 }, { NULL, 0x3c0, 16 }, { NULL, 0x3d4, 2 },
     { NULL, 0x3da, 1 }, { 0 },
@@ -502,10 +504,19 @@ static void vga_reset(Vga *vga)
 
 static void vga_map_window(Vga *vga, Machine *machine)
 {
+    machine_gather_ports(machine, VGA_PALETTE_PORT, 2, true); /* index and data: 768 in a row */
     vga->window = memory_map_io(machine->memory, VGA_WINDOW, VGA_WINDOW_SIZE, &vga_memory_ops, vga,
                                 "vga", 10);
     /* Stores have no effect that anything but another access to this chip could see. */
     memory_mapping_set_flags(vga->window, MAP_READ | MAP_WRITE | MAP_COALESCE);
+}
+
+static void vga_unmap_window(Vga *vga, Machine *machine)
+{
+    if (vga->window) {
+        machine_gather_ports(machine, VGA_PALETTE_PORT, 2, false);
+        g_clear_pointer(&vga->window, memory_unmap);
+    }
 }
 
 /* --- PCI ------------------------------------------------------------------------------- */
@@ -533,7 +544,7 @@ static void pci_vga_unrealize(Device *device)
 {
     PciVga *self = (PciVga *)device;
 
-    g_clear_pointer(&self->vga.window, memory_unmap);
+    vga_unmap_window(&self->vga, device->machine);
     for (unsigned i = 0; i < VGA_PORT_RANGES; i++) {
         g_clear_pointer(&self->ports[i], port_unmap);
     }
@@ -636,8 +647,7 @@ static void isa_vga_unrealize(Device *device)
     IsaVga *self = (IsaVga *)device;
 
     g_clear_pointer(&self->rom, g_bytes_unref);
-
-    g_clear_pointer(&self->vga.window, memory_unmap);
+    vga_unmap_window(&self->vga, device->machine);
     isa_ports_unmap(&self->isa);
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The wires between a PC's vCPUs and its chips: a local APIC for each, the 8259's output to the
- * boot CPU's LINT0, and the A20 gate.
+ * boot CPU's LINT0, and the A20 gate; interrupt lines to where those chips are if that is the
+ * accelerator.
  */
 #include "accel/accel.h"
+#include "accel/machine.h"
 #include "hw/core/machine.h"
 #include "hw/intc/apic.h"
 
@@ -17,6 +19,7 @@ typedef struct {
 static void pc_cpus_set_a20(void *opaque, int n, int level)
 {
     const PcCpus *self = opaque;
+    const AccelMachine *accel = self->device.machine->accel;
     const GPtrArray *vcpus = self->device.machine->vcpus;
     uint64_t mask = level ? UINT64_MAX : ~A20_BIT;
 
@@ -27,12 +30,23 @@ static void pc_cpus_set_a20(void *opaque, int n, int level)
             vcpu_raise(vcpu, VCPU_MEM_CHANGED);
         }
     }
+    if (accel && accel->ops->set_a20) {
+        accel->ops->set_a20(accel->instance, level);
+    }
 }
 
 /* Chips that drive the gate come after this device in reset order, and have the last word. */
 static void pc_cpus_reset(Device *device)
 {
     pc_cpus_set_a20(device, 0, 1);
+}
+
+static void pc_cpus_set_gsi(void *opaque, int gsi, int level)
+{
+    const PcCpus *self = opaque;
+    const AccelMachine *accel = self->device.machine->accel;
+
+    accel->ops->set_gsi(accel->instance, gsi, level);
 }
 
 static bool pc_cpus_realize(Device *device, GError **error)
@@ -54,6 +68,9 @@ static bool pc_cpus_realize(Device *device, GError **error)
         if (vcpu->is_bsp) {
             machine_line_connect(machine, "pic-intr", apic_lint_line(apic, 0));
         }
+    }
+    for (unsigned gsi = 0; gsi < MACHINE_GSI_COUNT && accel_has(machine->accel, ACCEL_PIC); gsi++) {
+        machine_gsi_connect(machine, gsi, (IrqLine){ pc_cpus_set_gsi, self, gsi });
     }
     machine_line_connect(machine, "a20", (IrqLine){ pc_cpus_set_a20, self, 0 });
     return true;

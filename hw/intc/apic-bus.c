@@ -63,6 +63,10 @@ bool apic_bus_deliver(Machine *machine, const ApicMessage *message)
 {
     bool accepted = false;
 
+    if (accel_has(machine->accel, ACCEL_LAPIC)) {
+        AccelMsi msi = apic_message_msi(message);
+        return machine->accel->ops->send_msi(machine->accel->instance, msi.addr, msi.data);
+    }
     if (message->delivery == APIC_DELIVER_LOWEST) {
         Apic *apic = apic_bus_lowest_priority(machine, message);
         return apic && apic_receive(apic, APIC_DELIVER_FIXED, message->vector, message->level);
@@ -89,6 +93,10 @@ void apic_bus_msi(Machine *machine, uint64_t addr, uint32_t data)
         .vector = data,
     };
 
+    if (accel_has(machine->accel, ACCEL_LAPIC)) {
+        machine->accel->ops->send_msi(machine->accel->instance, addr, data);
+        return;
+    }
     if (message.level && !(data & (1u << 14))) {
         return; /* de-assert */
     }

@@ -40,6 +40,7 @@ enum {
 typedef struct Apic {
     Device device;
     Vcpu *vcpu;
+    const AccelMachine *accel;  /* where it lives, this is a front end then; NULL: here */
     MemoryMapping *mapping;
     uint64_t base;              /* IA32_APIC_BASE */
     uint32_t tpr, ldr, dfr, svr;
@@ -78,6 +79,13 @@ void apic_timer_set_divide(Apic *apic, uint32_t value);
 void apic_timer_set_lvt(Apic *apic, uint32_t value);
 uint64_t apic_timer_deadline(const Apic *apic);
 void apic_timer_set_deadline(Apic *apic, uint64_t tsc);
+
+/* Makes the timer one that has counted from @count down to @current. */
+void apic_timer_adopt(Apic *apic, uint32_t count, uint32_t current, uint32_t divide);
+
+/* apic-front.c */
+void apic_front_get(Apic *apic); /* from the accelerator into our fields */
+void apic_front_put(Apic *apic);
 
 /* apic-bus.c */
 void apic_send_ipi(Apic *source, uint64_t icr);

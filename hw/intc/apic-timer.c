@@ -178,6 +178,14 @@ void apic_timer_set_deadline(Apic *apic, uint64_t tsc)
     apic_timer_arm(apic, clock_ns(CLOCK_VM));
 }
 
+void apic_timer_adopt(Apic *apic, uint32_t count, uint32_t current, uint32_t divide)
+{
+    apic->timer_count = count;
+    apic->timer_divide = divide & 0xb;
+    apic->timer_start = MAX(clock_ns(CLOCK_VM) - ((int64_t)(count - MIN(current, count))
+                                                  << apic_timer_shift(apic)), 0);
+}
+
 void apic_timer_reset(Apic *apic)
 {
     apic->timer_count = 0;

@@ -114,7 +114,7 @@ static int apic_deliverable(const Apic *apic)
 {
     int vector = vector_highest(apic->irr);
 
-    if (vector < 0 || !apic_hardware_enabled(apic) || !(apic->svr & SVR_ENABLED)) {
+    if (vector < 0 || apic->accel || !apic_hardware_enabled(apic) || !(apic->svr & SVR_ENABLED)) {
         return -1;
     }
     return (vector & 0xf0) > (apic_priority(apic) & 0xf0) ? vector : -1;
@@ -129,8 +129,9 @@ static ApicDelivery lvt_delivery(const Apic *apic, unsigned n)
 /* True if the 8259 pair asks for an INTA cycle through LINT0 or an ExtINT message. */
 static bool apic_extint(const Apic *apic)
 {
-    if (!apic_hardware_enabled(apic)) {
-        return apic->lint_level[0]; /* LINT0 is then the INTR pin (SDM 3A 11.4.3) */
+    if (apic->accel || !apic_hardware_enabled(apic)) {
+        /* LINT0 is then the INTR pin (SDM 3A 11.4.3); the accelerator knows of its mask. */
+        return apic->lint_level[0];
     }
     return apic->extint_pending ||
            (apic->lint_level[0] && !(apic->lvt[LVT_LINT0] & LVT_MASKED) &&
@@ -260,6 +261,10 @@ static void apic_lint_set(void *opaque, int lint, int level)
     unsigned n = LVT_LINT0 + lint;
 
     apic->lint_level[lint] = level;
+    if (apic->accel) {
+        apic_update(apic);
+        return;
+    }
     if (!apic_hardware_enabled(apic) && lint == 1 && rising) {
         vcpu_raise(apic->vcpu, VCPU_NMI); /* LINT1 is then the NMI pin */
     } else if (apic_hardware_enabled(apic) && lint_is_level(apic, n)) {
@@ -475,6 +480,9 @@ static uint64_t apic_mmio_read(void *opaque, uint64_t offset, unsigned size)
     if (!apic) {
         return 0xffffffff;
     }
+    if (apic->accel) {
+        apic_front_get(apic);
+    }
     /* Registers are 32 bits wide at 16-byte steps; what lies between is undefined. */
     if ((offset & 0xf) || !apic_register_read(apic, offset >> 4, &value)) {
         apic_error(apic, ESR_ILLEGAL_REGISTER);
@@ -490,6 +498,9 @@ static void apic_mmio_write(void *opaque, uint64_t offset, uint64_t value, unsig
     if (!apic && !vcpu_current()) {
         /* A device, not a CPU, writes: a message-signalled interrupt. */
         apic_bus_msi(owner->device.machine, APIC_DEFAULT_BASE | offset, value);
+    } else if (apic && apic->accel) {
+        log_write(LOG_UNIMP, "APIC: a write outside the accelerator to offset 0x%x is dropped",
+                  (unsigned)offset);
     } else if (apic && ((offset & 0xf) || !apic_xapic_write(apic, offset >> 4, value))) {
         apic_error(apic, ESR_ILLEGAL_REGISTER);
     }
@@ -544,6 +555,9 @@ static bool apic_msr_read(void *opaque, uint32_t msr, uint64_t *value)
     Apic *apic = opaque;
     uint32_t low = 0;
 
+    if (apic->accel) {
+        return apic->accel->ops->lapic_msr(apic->vcpu, msr, value, false);
+    }
     if (msr == MSR_TSC_DEADLINE) {
         *value = apic_timer_deadline(apic);
         return true;
@@ -560,6 +574,9 @@ static bool apic_msr_write(void *opaque, uint32_t msr, uint64_t value)
 {
     Apic *apic = opaque;
 
+    if (apic->accel) {
+        return apic->accel->ops->lapic_msr(apic->vcpu, msr, &value, true);
+    }
     if (msr == MSR_TSC_DEADLINE) {
         apic_timer_set_deadline(apic, value);
         return true;
@@ -671,6 +688,15 @@ Apic *apic_of_vcpu(Vcpu *vcpu)
 
 /* --- State, life cycle --------------------------------------------------------- */
 
+static void apic_pre_save(void *object)
+{
+    Apic *apic = object;
+
+    if (apic->accel) {
+        apic_front_get(apic);
+    }
+}
+
 static bool apic_post_load(void *object, int version, GError **error)
 {
     Apic *apic = object;
@@ -688,6 +714,10 @@ static bool apic_post_load(void *object, int version, GError **error)
     apic->timer_divide &= 0xb;
     apic_set_base_value(apic, apic->base);
     memory_mapping_move(apic->mapping, apic->base & ~0xfffull);
+    if (apic->accel) {
+        apic_front_put(apic);
+        timer_del(apic->timer);
+    }
     apic_update(apic);
     return true;
 }
@@ -718,6 +748,7 @@ static const StateTable apic_state = {
         STATE_TIMER_FIELD(Apic, timer),
         STATE_END,
     },
+    .pre_save = apic_pre_save,
     .post_load = apic_post_load,
 };
 
@@ -727,6 +758,9 @@ static void apic_reset(Device *device)
 
     apic_set_base_value(apic, APIC_DEFAULT_BASE | BASE_EN | (apic->vcpu->is_bsp ? BASE_BSP : 0));
     apic_reset_registers(apic);
+    if (apic->accel) {
+        apic_front_put(apic);
+    }
 }
 
 static bool apic_realize(Device *device, GError **error)
@@ -735,6 +769,7 @@ static bool apic_realize(Device *device, GError **error)
 
     g_assert(apic->vcpu && !apic->vcpu->intr_ops);
     apic->base = APIC_DEFAULT_BASE;
+    apic->accel = accel_has(device->machine->accel, ACCEL_LAPIC) ? device->machine->accel : NULL;
     apic->mapping = memory_map_io(device->machine->memory, apic->base, APIC_PAGE_SIZE,
                                   &apic_mmio_ops, apic, "apic", APIC_MAP_PRIORITY);
     apic_timer_init(apic);

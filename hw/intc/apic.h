@@ -4,6 +4,7 @@
 #ifndef HW_INTC_APIC_H
 #define HW_INTC_APIC_H
 
+#include "accel/machine.h"
 #include "hw/core/device.h"
 
 typedef struct Vcpu Vcpu;
@@ -35,6 +36,9 @@ typedef struct ApicMessage {
 Device *apic_create(Machine *machine, Vcpu *vcpu, GError **error);
 /* The input pin @lint (0 or 1) of the local APIC @device, to connect a line to. */
 IrqLine apic_lint_line(Device *device, unsigned lint);
+
+/* @message as a device's write would send it. */
+AccelMsi apic_message_msi(const ApicMessage *message);
 
 /* Sends @message to the local APICs of @machine; true if one accepted it. Machine lock held. */
 bool apic_bus_deliver(Machine *machine, const ApicMessage *message);

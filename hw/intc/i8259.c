@@ -54,6 +54,7 @@ typedef struct Pic {
 
 typedef struct I8259 {
     IsaDevice parent;
+    const AccelMachine *accel; /* where it lives, this is a front end then; NULL: here */
     Pic pic[2]; /* master, slave */
     bool output;
     IrqLine *intr;
@@ -437,7 +438,7 @@ static void i8259_machine_ready(void *opaque)
     GPtrArray *vcpus = s->parent.device.machine->vcpus;
     Vcpu *vcpu = vcpus && vcpus->len > 0 ? g_ptr_array_index(vcpus, 0) : NULL;
 
-    if (vcpu && !vcpu->intr_ops) {
+    if (vcpu && !vcpu->intr_ops && !s->accel) {
         vcpu->intr_ops = &i8259_intr_ops;
         vcpu->intr_opaque = s;
         s->vcpu = vcpu;
@@ -445,6 +446,57 @@ static void i8259_machine_ready(void *opaque)
 }
 
 /* --- State, life cycle --------------------------------------------------------- */
+
+static void i8259_front_get(I8259 *s)
+{
+    for (unsigned n = 0; n < 2; n++) {
+        AccelPic state;
+        s->accel->ops->get_pic(s->accel->instance, n, &state);
+        s->pic[n] = (Pic){
+            .lines = state.lines, .latched = state.irr & ~state.elcr, .isr = state.isr,
+            .imr = state.imr, .elcr = state.elcr, .vector_base = state.vector_base,
+            .lowest = state.lowest, .next_icw = state.next_icw, .icw4_wanted = state.icw4_wanted,
+            .auto_eoi = state.auto_eoi, .rotate_auto_eoi = state.rotate_auto_eoi,
+            .fully_nested_special = state.fully_nested_special,
+            .special_mask = state.special_mask, .read_isr = state.read_isr, .poll = state.poll,
+        };
+    }
+}
+
+static void i8259_front_put(const I8259 *s)
+{
+    for (unsigned n = 0; n < 2; n++) {
+        const Pic *pic = &s->pic[n];
+        AccelPic state = {
+            .lines = pic->lines, .irr = pic_irr(pic), .isr = pic->isr, .imr = pic->imr,
+            .elcr = pic->elcr, .vector_base = pic->vector_base, .lowest = pic->lowest,
+            .next_icw = pic->next_icw, .icw4_wanted = pic->icw4_wanted,
+            .auto_eoi = pic->auto_eoi, .rotate_auto_eoi = pic->rotate_auto_eoi,
+            .fully_nested_special = pic->fully_nested_special,
+            .special_mask = pic->special_mask, .read_isr = pic->read_isr, .poll = pic->poll,
+        };
+        s->accel->ops->put_pic(s->accel->instance, n, &state);
+    }
+}
+
+static void i8259_pre_save(void *object)
+{
+    I8259 *s = object;
+
+    if (s->accel) {
+        i8259_front_get(s);
+    }
+}
+
+static bool i8259_post_load(void *object, int version, GError **error)
+{
+    I8259 *s = object;
+
+    if (s->accel) {
+        i8259_front_put(s);
+    }
+    return true;
+}
 
 static bool pic_post_load(void *object, int version, GError **error)
 {
@@ -492,16 +544,25 @@ static const StateTable i8259_state = {
         STATE_BOOL_FIELD(I8259, output),
         STATE_END,
     },
+    .pre_save = i8259_pre_save,
+    .post_load = i8259_post_load,
 };
 
 static void i8259_reset(Device *device)
 {
     I8259 *s = (I8259 *)device;
 
+    if (s->accel) {
+        i8259_front_get(s); /* the lines stay as they are */
+    }
     for (unsigned n = 0; n < 2; n++) {
         uint8_t lines = s->pic[n].lines;
         /* Firmware programs the pair before it enables interrupts; until then nothing gets out. */
         s->pic[n] = (Pic) { .lines = lines, .lowest = 7, .imr = 0xff };
+    }
+    if (s->accel) {
+        i8259_front_put(s);
+        return;
     }
     i8259_update(s);
 }
@@ -510,6 +571,10 @@ static bool i8259_realize(Device *device, GError **error)
 {
     I8259 *s = (I8259 *)device;
 
+    if (accel_has(device->machine->accel, ACCEL_PIC)) {
+        s->accel = device->machine->accel;
+        return true;
+    }
     if (!isa_port_map(&s->parent, 0x20, 2, &i8259_master_ops, s, error) ||
         !isa_port_map(&s->parent, 0xa0, 2, &i8259_slave_ops, s, error) ||
         !isa_port_map(&s->parent, 0x4d0, 2, &i8259_elcr_ops, s, error)) {

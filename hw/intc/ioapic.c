@@ -7,6 +7,7 @@
 #include "hw/intc/ioapic.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "hw/core/machine.h"
 #include "hw/intc/apic.h"
@@ -34,6 +35,7 @@ enum {
 
 typedef struct IoApic {
     Device device;
+    const AccelMachine *accel; /* where it lives, this is a front end then; NULL: here */
     uint64_t base; /* property */
     MemoryMapping *mapping;
     uint32_t id;
@@ -53,22 +55,41 @@ static bool redirection_is_level(uint64_t entry)
     return (entry & REDIR_LEVEL) && redirection_delivery(entry) <= APIC_DELIVER_LOWEST;
 }
 
-static bool ioapic_send(IoApic *s, uint64_t entry)
+static ApicMessage redirection_message(uint64_t entry)
 {
     uint8_t dest = entry >> 56;
-    ApicMessage message = {
+
+    return (ApicMessage){
         .dest = dest == 0xff ? APIC_DEST_BROADCAST : dest,
         .logical = entry & REDIR_LOGICAL,
         .level = redirection_is_level(entry),
         .delivery = redirection_delivery(entry),
         .vector = entry & REDIR_VECTOR,
     };
+}
+
+static bool ioapic_send(IoApic *s, uint64_t entry)
+{
+    ApicMessage message = redirection_message(entry);
 
     if (message.delivery == 3 || message.delivery == APIC_DELIVER_STARTUP) {
         log_guest_error("I/O APIC entry with reserved delivery mode %d", message.delivery);
         return false;
     }
     return apic_bus_deliver(s->device.machine, &message);
+}
+
+/* Local APICs in the accelerator must know which vectors' ends we wait for. */
+static void ioapic_tell_pin(const IoApic *s, unsigned pin)
+{
+    const AccelMachine *accel = s->device.machine->accel;
+    ApicMessage message = redirection_message(s->redirection[pin]);
+    AccelMsi msi = apic_message_msi(&message);
+
+    if (!s->accel && accel_has(accel, ACCEL_LAPIC)) {
+        bool told = message.level && !(s->redirection[pin] & REDIR_MASKED);
+        accel->ops->set_pin_message(accel->instance, pin, told ? &msi : NULL);
+    }
 }
 
 /* Sends what a level-triggered pin has to say now. */
@@ -134,6 +155,7 @@ static void ioapic_write_redirection(IoApic *s, unsigned index, uint32_t value)
     if (!redirection_is_level(s->redirection[pin])) {
         s->redirection[pin] &= ~REDIR_REMOTE_IRR;
     }
+    ioapic_tell_pin(s, pin);
     ioapic_service_level(s, pin);
 }
 
@@ -186,6 +208,45 @@ static const MemoryOps ioapic_ops = { ioapic_read, ioapic_write, 4, 4 };
 
 /* --- State, life cycle --------------------------------------------------------- */
 
+static void ioapic_front_get(IoApic *s)
+{
+    AccelIoApic state;
+
+    s->accel->ops->get_ioapic(s->accel->instance, &state);
+    s->id = state.id & 0xf;
+    s->select = state.select & 0xff;
+    s->lines = state.lines & ((1u << IOAPIC_PINS) - 1);
+    memcpy(s->redirection, state.redirection, sizeof(s->redirection));
+}
+
+static void ioapic_front_put(const IoApic *s)
+{
+    AccelIoApic state = {.base = s->base, .id = s->id, .select = s->select, .lines = s->lines};
+
+    memcpy(state.redirection, s->redirection, sizeof(state.redirection));
+    s->accel->ops->put_ioapic(s->accel->instance, &state);
+}
+
+/* What others are to know after all registers have changed. */
+static void ioapic_state_changed(const IoApic *s)
+{
+    if (s->accel) {
+        ioapic_front_put(s);
+    }
+    for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
+        ioapic_tell_pin(s, pin);
+    }
+}
+
+static void ioapic_pre_save(void *object)
+{
+    IoApic *s = object;
+
+    if (s->accel) {
+        ioapic_front_get(s);
+    }
+}
+
 static bool ioapic_post_load(void *object, int version, GError **error)
 {
     IoApic *s = object;
@@ -196,6 +257,7 @@ static bool ioapic_post_load(void *object, int version, GError **error)
     for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
         s->redirection[pin] &= REDIR_WRITABLE | REDIR_REMOTE_IRR;
     }
+    ioapic_state_changed(s);
     return true;
 }
 
@@ -210,6 +272,7 @@ static const StateTable ioapic_state = {
         STATE_UINT_FIELD(IoApic, lines),
         STATE_END,
     },
+    .pre_save = ioapic_pre_save,
     .post_load = ioapic_post_load,
 };
 
@@ -217,21 +280,38 @@ static void ioapic_reset(Device *device)
 {
     IoApic *s = (IoApic *)device;
 
+    if (s->accel) {
+        ioapic_front_get(s); /* the lines stay as they are */
+    }
     s->id = 0;
     s->select = 0;
     for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
         s->redirection[pin] = REDIR_MASKED;
     }
+    ioapic_state_changed(s);
+}
+
+static void ioapic_ended(void *opaque, uint8_t vector)
+{
+    ioapic_eoi(opaque, vector);
 }
 
 static bool ioapic_realize(Device *device, GError **error)
 {
     IoApic *s = (IoApic *)device;
+    const AccelMachine *accel = device->machine->accel;
 
     if (s->base & (GUEST_PAGE_SIZE - 1)) {
         g_set_error(error, DEVICE_ERROR, 0,
                     "ioapic: base 0x%" PRIx64 " is not at a page boundary", s->base);
         return false;
+    }
+    if (accel_has(accel, ACCEL_IOAPIC)) {
+        s->accel = accel;
+        return true;
+    }
+    if (accel_has(accel, ACCEL_LAPIC)) {
+        accel->ops->set_eoi_handler(accel->instance, ioapic_ended, s);
     }
     s->mapping = memory_map_io(device->machine->memory, s->base, GUEST_PAGE_SIZE, &ioapic_ops, s,
                                "ioapic", 10);
@@ -249,7 +329,15 @@ static bool ioapic_realize(Device *device, GError **error)
 
 static void ioapic_unrealize(Device *device)
 {
-    memory_unmap(((IoApic *)device)->mapping);
+    IoApic *s = (IoApic *)device;
+    const AccelMachine *accel = device->machine->accel;
+
+    if (s->mapping) {
+        memory_unmap(s->mapping);
+    }
+    if (!s->accel && accel_has(accel, ACCEL_LAPIC)) {
+        accel->ops->set_eoi_handler(accel->instance, NULL, NULL);
+    }
 }
 
 static const Property ioapic_properties[] = {

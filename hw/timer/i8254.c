@@ -5,6 +5,7 @@
  * clock, and one host timer runs for the next edge of counter 0. Source: Intel 82C54 datasheet
  * (231244-006).
  */
+#include "accel/machine.h"
 #include "hw/core/isa.h"
 #include "hw/core/machine.h"
 #include "util/timer.h"
@@ -27,6 +28,7 @@ enum {
 
 enum {
     PORT61_GATE2 = 0x01,
+    PORT61_SPEAKER = 0x02,
     PORT61_WRITABLE = 0x0f,
     PORT61_REFRESH = 0x10,
     PORT61_OUT2 = 0x20,
@@ -55,6 +57,7 @@ typedef struct PitCounter {
 
 typedef struct Pit {
     IsaDevice parent;
+    const AccelMachine *accel; /* where it lives, this is a front end then; NULL: here */
     PitCounter counter[PIT_COUNTERS];
     uint8_t port61;
     uint8_t irq_level;    /* what the edge that @timer waits for goes to */
@@ -453,6 +456,67 @@ static void port61_write(void *opaque, uint64_t offset, uint64_t value, unsigned
 static const MemoryOps pit_ops = { pit_read, pit_write, 1, 1 };
 static const MemoryOps port61_ops = { port61_read, port61_write, 1, 1 };
 
+/* --- In the accelerator ---------------------------------------------------------- */
+
+static void pit_front_get(Pit *s)
+{
+    int64_t now = clock_ns(CLOCK_VM);
+    AccelPit state;
+
+    s->accel->ops->get_pit(s->accel->instance, &state);
+    for (unsigned n = 0; n < PIT_COUNTERS; n++) {
+        const AccelPitCounter *c = &state.counter[n];
+        s->counter[n] = (PitCounter){
+            .control = c->access << 4 | c->mode << 1 | (c->bcd ? CONTROL_BCD : 0),
+            .mode = c->mode, .gate = c->gate, .loaded = c->programmed,
+            .triggered = c->programmed && c->gate, .write_high_next = c->write_high_next,
+            .read_high_next = c->read_high_next, .write_low = c->write_low,
+            .count_latched = c->count_latched, .status_latched = c->status_latched,
+            .latch = c->latch, .status = c->status, .count = c->count,
+            .start_ns = MAX(now - c->elapsed_ns, 0),
+        };
+    }
+    s->port61 = (state.counter[2].gate ? PORT61_GATE2 : 0) |
+                (state.speaker_data ? PORT61_SPEAKER : 0);
+}
+
+static void pit_front_put(const Pit *s)
+{
+    AccelPit state = {.speaker_data = s->port61 & PORT61_SPEAKER};
+
+    for (unsigned n = 0; n < PIT_COUNTERS; n++) {
+        const PitCounter *c = &s->counter[n];
+        state.counter[n] = (AccelPitCounter){
+            .programmed = c->loaded, .mode = c->mode, .access = (c->control & CONTROL_RW) >> 4,
+            .bcd = c->control & CONTROL_BCD, .gate = c->gate, .count = c->count,
+            .count_latched = c->count_latched, .status_latched = c->status_latched,
+            .latch = c->latch, .status = c->status, .write_low = c->write_low,
+            .read_high_next = c->read_high_next, .write_high_next = c->write_high_next,
+        };
+    }
+    s->accel->ops->put_pit(s->accel->instance, &state);
+}
+
+static void pit_pre_save(void *object)
+{
+    Pit *s = object;
+
+    if (s->accel) {
+        pit_front_get(s);
+    }
+}
+
+static bool pit_post_load(void *object, int version, GError **error)
+{
+    Pit *s = object;
+
+    if (s->accel) {
+        pit_front_put(s);
+        timer_del(s->timer);
+    }
+    return true;
+}
+
 /* --- State, life cycle --------------------------------------------------------- */
 
 static bool counter_post_load(void *object, int version, GError **error)
@@ -506,6 +570,8 @@ static const StateTable pit_state = {
         STATE_TIMER_FIELD(Pit, timer),
         STATE_END,
     },
+    .pre_save = pit_pre_save,
+    .post_load = pit_post_load,
 };
 
 static void pit_reset(Device *device)
@@ -520,6 +586,10 @@ static void pit_reset(Device *device)
         counter_load(&s->counter[n], 65536, now);
     }
     s->port61 = 0;
+    if (s->accel) {
+        pit_front_put(s);
+        return;
+    }
     pit_update_irq(s);
 }
 
@@ -527,12 +597,17 @@ static bool pit_realize(Device *device, GError **error)
 {
     Pit *s = (Pit *)device;
 
+    s->timer = timer_new(CLOCK_VM, pit_expire, s);
+    if (accel_has(device->machine->accel, ACCEL_PIT)) {
+        s->accel = device->machine->accel;
+        return true;
+    }
     s->irq = isa_irq(&s->parent, 0, error);
     if (!s->irq || !isa_port_map(&s->parent, 0x40, 4, &pit_ops, s, error) ||
         !isa_port_map(&s->parent, 0x61, 1, &port61_ops, s, error)) {
+        timer_free(s->timer);
         return false;
     }
-    s->timer = timer_new(CLOCK_VM, pit_expire, s);
     return true;
 }
 

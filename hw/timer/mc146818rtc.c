@@ -596,6 +596,7 @@ static bool rtc_realize(Device *device, GError **error)
         !isa_port_map(&s->parent, 0x70, 2, &rtc_ops, s, error)) {
         return false;
     }
+    machine_gather_ports(device->machine, 0x70, 1, true); /* the index */
     fraction = clock_ns(CLOCK_HOST) % NS_PER_SECOND;
     s->offset_ns = start * NS_PER_SECOND + fraction - clock_ns(rtc_clock_types[s->clock]);
     s->cmos[RTC_A] = 0x26; /* 32.768 kHz, 1024 Hz, as every BIOS leaves it */
@@ -610,6 +611,7 @@ static void rtc_unrealize(Device *device)
 {
     Rtc *s = (Rtc *)device;
 
+    machine_gather_ports(device->machine, 0x70, 1, false);
     isa_ports_unmap(&s->parent);
     timer_free(s->timer);
 }

@@ -103,11 +103,25 @@ INSN_FAMILY(movbe)
 
 /* --- random numbers ---------------- */
 
-/* From the host's kernel; CF says that the number is good, all other flags are cleared. */
+/* Numbers that are the same in every run (splitmix64). */
+static uint64_t next_in_sequence(X86CPU *cpu)
+{
+    uint64_t z = cpu->random_state += 0x9e3779b97f4a7c15u;
+
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+/*
+ * From the host's kernel, unless runs are to be repeatable. CF says that the number is good, all
+ * other flags are cleared.
+ */
 static void rdrand(X86CPU *cpu, const Insn *insn)
 {
-    uint64_t value = 0;
-    bool good = getrandom(&value, sizeof(value), GRND_NONBLOCK) == sizeof(value);
+    uint64_t value = cpu->random_state ? next_in_sequence(cpu) : 0;
+    bool good = cpu->random_state ||
+                getrandom(&value, sizeof(value), GRND_NONBLOCK) == sizeof(value);
 
     reg_set(cpu, insn->rm, good ? value : 0, insn->opsize);
     cpu->cc = good ? FL_CF : 0;
@@ -146,6 +160,27 @@ INSN_FAMILY(movnti)
 {
     insn->opsize = insn->opsize == 8 ? 8 : 4;
     return movnti;
+}
+
+/* To the address in Insn.reg, of the address size, in ES or a flat segment (SDM 2B MOVDIR64B). */
+static void movdir64b(X86CPU *cpu, const Insn *insn)
+{
+    uint64_t to = reg_get64(cpu, insn->reg), from;
+    uint8_t bytes[64];
+
+    to = insn->addrsize == 8 ? to : insn->addrsize == 4 ? (uint32_t)to : (uint16_t)to;
+    from = insn_linear(cpu, insn, sizeof(bytes), false);
+    to = seg_linear(cpu, SEG_ES, to, sizeof(bytes), true);
+    if (to & 63) {
+        cpu_raise_gp(cpu, 0);
+    }
+    mmu_read(cpu, cpu->mmu_view, from, bytes, sizeof(bytes));
+    mmu_write(cpu, cpu->mmu_view, to, bytes, sizeof(bytes));
+}
+
+INSN_FAMILY(movdir64b)
+{
+    return movdir64b;
 }
 
 INSN_FAMILY(bits)

@@ -18,12 +18,16 @@
 #define MAX_INSNS       (1u << 19) /* decoded instructions kept by one CPU: 24 MiB */
 #define QUEUE_LIMIT     64u        /* pending invalidations before the whole cache goes */
 #define GENERATIONS     64u
+#define PATIENCE_MIN    16u
+#define PATIENCE_MAX    (1u << 20)
 
 /* A page with decoded code. */
 typedef struct CodePage {
     uint64_t ram;      /* RamBlock.ram_id + offset of the page */
     uint64_t granules; /* bit n: code in bytes 64n..64n+63 */
     bool building;     /* its bytes are being decoded: any of them may become code */
+    uint32_t misses;   /* writes beside the code */
+    uint32_t patience; /* so many and the code is dropped, for the page to be written freely */
     Block *blocks;     /* linked by page_next[] */
 } CodePage;
 
@@ -310,6 +314,21 @@ static uint64_t write_granules(uint64_t ram, uint64_t size)
 }
 
 /*
+ * A write beside the code of @page. Most pages that see many were freed by the guest and serve
+ * another purpose, and what is left of their code will not run again; where it does, the page
+ * earns more patience.
+ */
+static bool page_gives_up(CodePage *page)
+{
+    if (page->building || !page->granules || ++page->misses < page->patience) {
+        return false;
+    }
+    page->misses = 0;
+    page->patience = MIN(page->patience * 4, PATIENCE_MAX);
+    return true;
+}
+
+/*
  * A write to [ram, ram+size), within one page. Cache lock held; true if the page stays of interest.
  */
 static bool cache_written(CodeCache *cache, uint64_t ram, uint64_t size)
@@ -323,7 +342,11 @@ static bool cache_written(CodeCache *cache, uint64_t ram, uint64_t size)
         return false;
     }
     if (!(page->granules & mask) && (own || !page->building)) {
-        return page->granules || page->building;
+        if (!page_gives_up(page)) {
+            return page->granules || page->building;
+        }
+        mask = UINT64_MAX;
+        item = (Invalidation){page->ram, GUEST_PAGE_SIZE};
     }
     if (own) {
         page_invalidate(cache, page, mask);
@@ -494,6 +517,7 @@ static CodePage *watch_page(X86CPU *cpu, const FetchEntry *entry)
     if (!page) {
         page = g_new0(CodePage, 1);
         page->ram = page_ram(entry);
+        page->patience = PATIENCE_MIN;
         g_hash_table_insert(cache->pages, &page->ram, page);
     }
     page->building = true;
@@ -722,7 +746,6 @@ static Block *find_or_build(X86CPU *cpu, uint64_t pc, bool *global)
     if (!cache->decoder) { /* features are known only after creation */
         cache->decoder = decoder_new(cpu);
     }
-    cache_collect(cache);
     entry = fetch_page(cpu, pc);
     cache->local = !entry->to.global;
     if (!entry->to.page.block || !entry->to.page.read) {
@@ -742,11 +765,38 @@ static Block *find_or_build(X86CPU *cpu, uint64_t pc, bool *global)
     return block;
 }
 
+/*
+ * The block that @jump named under an earlier mapping, if @pc leads to the same bytes still, as it
+ * mostly does after a switch to another process and back.
+ */
+static Block *find_again(X86CPU *cpu, uint64_t pc, const JumpEntry *jump, bool *global)
+{
+    Block *block = jump->block;
+    const FetchEntry *entry;
+
+    if (!block || jump->pc != pc || !cpu_code64(cpu) || block->mode != decode_mode(cpu) ||
+        block->ram2 != UINT64_MAX) {
+        return NULL;
+    }
+    entry = fetch_page(cpu, pc);
+    *global = entry->to.global;
+    if (!entry->to.page.block || !entry->to.page.read ||
+        block->ram != page_ram(entry) + (pc & (GUEST_PAGE_SIZE - 1))) {
+        return NULL;
+    }
+    return block;
+}
+
 Block *code_find_slow(X86CPU *cpu, uint64_t pc, JumpEntry *jump)
 {
+    Block *block;
     bool global;
-    Block *block = find_or_build(cpu, pc, &global);
 
+    cache_collect(cpu->code);
+    block = find_again(cpu, pc, jump, &global);
+    if (!block) {
+        block = find_or_build(cpu, pc, &global);
+    }
     if (block == cpu->code->scratch) {
         return block;
     }

@@ -48,8 +48,8 @@ static inline uint64_t code_granules(unsigned first, unsigned last)
 }
 
 /*
- * Writes to a page without code left before it is no longer watched: marking it again costs more
- * than they do, and code that is patched comes back.
+ * Writes to a page beside its code, or without any left, before someone looks whether it is still to
+ * be watched: marking it again costs more than they do, and code that is patched comes back.
  */
 #define CODE_WATCH_WRITES 256u
 
@@ -69,7 +69,7 @@ static inline CodeWatch *code_watch_beside(X86CPU *cpu, uintptr_t host, unsigned
         (watch->granules & code_granules(offset, offset + size - 1))) {
         return NULL;
     }
-    return watch->granules || watch->writes++ < CODE_WATCH_WRITES ? watch : NULL;
+    return watch->writes++ < CODE_WATCH_WRITES ? watch : NULL;
 }
 
 /* Drops all decoded code of this CPU. Its own thread only. */
@@ -111,6 +111,13 @@ static inline uint64_t code_pc(const X86CPU *cpu)
         return cpu->cpu_rip;
     }
     return (uint32_t)(cpu->seg[SEG_CS].base + cpu->cpu_rip);
+}
+
+/* True if @block, just found, is there until map_global_generation changes. */
+static inline bool code_found_global(const X86CPU *cpu, const Block *block)
+{
+    return block->jump && block->jump->block == block &&
+           block->jump->key == code_jump_key(cpu, cpu->map_global_generation);
 }
 
 static inline Block *code_find(X86CPU *cpu, JumpEntry *jumps)

@@ -30,6 +30,12 @@ static void run_landed(X86CPU *cpu)
     cpu->interrupt_shadow = false;
 }
 
+/* True if instructions are counted, and time with them (accel/icount.h). */
+static bool counting(const X86CPU *cpu)
+{
+    return G_UNLIKELY(cpu->icount_limit != UINT64_MAX);
+}
+
 /* Runs the first instruction of @block only. */
 static void run_one(X86CPU *cpu, const Block *block)
 {
@@ -39,7 +45,41 @@ static void run_one(X86CPU *cpu, const Block *block)
     cpu->insn = insn;
     insn->fn(cpu, insn);
     cpu->cpu_rip += len;
+    cpu->icount += !counting(cpu);
+}
+
+/* Takes the instruction at RIP into the count: before it is fetched, so that a fault counts. */
+static void count_one(X86CPU *cpu)
+{
     cpu->icount++;
+    if (cpu->trace_hash) {
+        cpu->trace_hash = (cpu->trace_hash ^ cpu->cpu_rip) * 0x9e3779b97f4a7c15u
+                          + (cpu->regs[R_RAX] >> 7);
+    }
+}
+
+/*
+ * Runs @block as far as the limit and events allow, looking at both before each instruction, so
+ * that it makes no difference where blocks begin. The first instruction is counted.
+ */
+static void run_counted(X86CPU *cpu, const Block *block, uint32_t pending)
+{
+    const Insn *insn = block->insns;
+    const Insn *last = insn + block->count - 1;
+
+    for (;; insn++) {
+        cpu->insn = insn;
+        insn->fn(cpu, insn);
+        if (insn == last) {
+            cpu->cpu_rip += block->tail;
+            return;
+        }
+        cpu->cpu_rip += insn->len;
+        if (cpu->icount >= cpu->icount_limit || vcpu_pending(&cpu->vcpu) != pending) {
+            return;
+        }
+        count_one(cpu);
+    }
 }
 
 static void run_block(X86CPU *cpu, const Block *block)
@@ -75,8 +115,15 @@ static void run_single(X86CPU *cpu, JumpEntry *jumps)
     }
 }
 
+/* How far a run goes beside what vcpu->run() says. */
+typedef struct RunLimits {
+    uint64_t end;       /* value of icount */
+    uint32_t leave;     /* events to return for */
+    bool guest_of_engine; /* another goes on: what raises #UD or #GP is its, no exception waits */
+} RunLimits;
+
 /* Deals with what is pending; false if the run loop must return to the thread. */
-static bool handle_pending(X86CPU *cpu)
+static bool handle_pending(X86CPU *cpu, const RunLimits *limits)
 {
     uint32_t pending = vcpu_pending(&cpu->vcpu);
 
@@ -87,12 +134,13 @@ static bool handle_pending(X86CPU *cpu)
     if (pending & VCPU_CODE_CHANGED) {
         code_drain(cpu);
     }
-    if (pending & (VCPU_STOP | VCPU_EXIT)) {
+    if (pending & limits->leave) {
         return false;
     }
     if (pending & (VCPU_INTR | VCPU_NMI | VCPU_SMI | VCPU_INIT | VCPU_SIPI)) {
         bool halted = cpu->vcpu.halted;
 
+        cpu->insn = NULL; /* what delivery raises is no instruction's */
         if (cpu_accept_events(cpu)) {
             cpu->vcpu.halted = cpu->vcpu.wait_for_sipi;
         } else if (halted) {
@@ -126,35 +174,76 @@ static bool exception_waits(X86CPU *cpu)
     return vcpu_pending(&cpu->vcpu) & (VCPU_STOP | VCPU_EXIT);
 }
 
+/*
+ * Where another engine goes on: an endless chain of exceptions is cut, and that engine comes back
+ * to the instruction. True if so.
+ */
+static bool cut_chain(X86CPU *cpu)
+{
+    if (cpu->delivering < 0 || !exception_waits(cpu)) {
+        return false;
+    }
+    cpu->exception.vector = -1;
+    cpu->delivering = -1;
+    return true;
+}
+
 static void deliver_exception(X86CPU *cpu)
 {
     cpu->vcpu.halted = false;
     cpu_deliver_pending_exception(cpu);
 }
 
-void interp_run(Vcpu *vcpu)
+/* The current instruction raised what another engine may not. */
+static bool raised_unknown(const X86CPU *cpu)
 {
-    X86CPU *cpu = x86_cpu(vcpu);
-    JumpEntry *jumps = code_jump_entries(cpu->code);
+    int vector = cpu->exception.vector;
 
-    if (sigsetjmp(cpu->run_jump, 0)) {
+    return cpu->insn && cpu->delivering < 0 && (vector == EXC_UD || vector == EXC_GP);
+}
+
+/* False if it ended at an instruction of RunLimits.guest_of_engine. */
+static bool run_within(X86CPU *cpu, const RunLimits *limits)
+{
+    JumpEntry *jumps = code_jump_entries(cpu->code);
+    Vcpu *vcpu = &cpu->vcpu;
+
+    switch (sigsetjmp(cpu->run_jump, 0)) {
+    case LANDED_LEAVE:
+        cpu->icount -= counting(cpu); /* the instruction is yet to come */
         run_landed(cpu);
+        break;
+    case LANDED_EXCEPTION:
+        run_landed(cpu);
+        break;
+    default:
+        break;
     }
     if (cpu->exception.vector >= 0) {
-        if (exception_waits(cpu)) {
-            return;
+        if (limits->guest_of_engine && raised_unknown(cpu)) {
+            cpu->exception.vector = -1;
+            return false;
+        }
+        if (limits->guest_of_engine ? cut_chain(cpu) : exception_waits(cpu)) {
+            return true;
         }
         deliver_exception(cpu);
     }
-    for (;;) {
+    while (G_LIKELY(cpu->icount < limits->end)) {
         Block *block;
 
         if (G_UNLIKELY(__atomic_load_n(&cpu->jit.poll, __ATOMIC_RELAXED))) {
             /* Before `pending` is looked at: who raises something later sets it again. */
             __atomic_store_n(&cpu->jit.poll, 0, __ATOMIC_SEQ_CST);
         }
-        if (G_UNLIKELY(vcpu_pending(vcpu) || vcpu->halted) && !handle_pending(cpu)) {
-            return;
+        if (G_UNLIKELY(vcpu_pending(vcpu) || vcpu->halted) && !handle_pending(cpu, limits)) {
+            return true;
+        }
+        if (counting(cpu)) {
+            if (cpu->icount >= cpu->icount_limit) {
+                return;
+            }
+            count_one(cpu);
         }
         if (G_UNLIKELY(cpu->interrupt_shadow || cpu->debug_active)) {
             run_single(cpu, jumps);
@@ -164,10 +253,31 @@ void interp_run(Vcpu *vcpu)
             log_block(cpu);
         }
         block = code_find(cpu, jumps);
-        if (!cpu->engine || !cpu->engine(cpu, block)) {
+        if (counting(cpu)) {
+            run_counted(cpu, block, vcpu_pending(vcpu));
+        } else if (!cpu->engine || !cpu->engine(cpu, block)) {
             run_block(cpu, block);
         }
     }
+    return true;
+}
+
+void interp_run(Vcpu *vcpu)
+{
+    const RunLimits limits = {.end = UINT64_MAX, .leave = VCPU_STOP | VCPU_EXIT};
+
+    run_within(x86_cpu(vcpu), &limits);
+}
+
+bool interp_run_for(X86CPU *cpu, uint64_t instructions)
+{
+    const RunLimits limits = {
+        .end = cpu->icount + instructions,
+        .leave = VCPU_STOP | VCPU_EXIT | VCPU_INIT | VCPU_SIPI,
+        .guest_of_engine = true,
+    };
+
+    return run_within(cpu, &limits);
 }
 
 bool interp_step(X86CPU *cpu)
@@ -187,14 +297,10 @@ bool interp_step(X86CPU *cpu)
     }
 }
 
-/* An endless chain of exceptions is cut; the engine comes back to the instruction. */
 static void landed_outside(X86CPU *cpu)
 {
     run_landed(cpu);
-    if (cpu->delivering >= 0 && exception_waits(cpu)) {
-        cpu->exception.vector = -1;
-        cpu->delivering = -1;
-    } else if (cpu->exception.vector >= 0) {
+    if (cpu->exception.vector >= 0 && !cut_chain(cpu)) {
         deliver_exception(cpu);
     }
 }
@@ -226,6 +332,13 @@ void interp_deliver(X86CPU *cpu, int vector, InterpEvent kind, bool has_error, u
     } else {
         cpu_deliver(cpu, vector, kind == INTERP_SOFTWARE, has_error, error);
     }
+}
+
+void interp_undo_exception(X86CPU *cpu, bool has_error, unsigned size)
+{
+    LAND(cpu)
+    cpu->regs[R_RSP] += has_error ? size : 0;
+    cpu_return_from_handler(cpu, size);
 }
 
 static bool interp_has_work(Vcpu *vcpu)

@@ -186,6 +186,15 @@ static void insn_iret(X86CPU *cpu, const Insn *insn)
     }
 }
 
+void cpu_return_from_handler(X86CPU *cpu, unsigned size)
+{
+    const Insn insn = {.opsize = size};
+    bool nmi_blocked = cpu->nmi_blocked;
+
+    insn_iret(cpu, &insn);
+    cpu->nmi_blocked = nmi_blocked;
+}
+
 INSN_FAMILY(iret)
 {
     insn->flags |= INSN_END;

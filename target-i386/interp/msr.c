@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "target-i386/cpu-model.h"
+#include "target-i386/interp/paravirt.h"
 #include "target-i386/interp/system.h"
 #include "util/lock.h"
 #include "util/timer.h"
@@ -33,14 +34,16 @@ enum { MSR_ANY, MSR_AMD, MSR_INTEL };
 
 /* --- time ------------------------------------------------------------------------------- */
 
-static uint64_t host_ticks(const X86CPU *cpu)
+uint64_t cpu_tsc_at(const X86CPU *cpu, int64_t vm_ns)
 {
-    return (unsigned __int128)clock_ns(CLOCK_VM) * cpu->vcpu.tsc_hz / NS_PER_SECOND;
+    uint64_t ticks = (unsigned __int128)vm_ns * cpu->vcpu.tsc_hz / NS_PER_SECOND;
+
+    return ticks + cpu->tsc_offset;
 }
 
 uint64_t cpu_read_tsc(X86CPU *cpu)
 {
-    return host_ticks(cpu) + cpu->tsc_offset;
+    return cpu_tsc_at(cpu, clock_ns(CLOCK_VM));
 }
 
 static bool tsc_read(X86CPU *cpu, const MsrRow *row, uint64_t *value)
@@ -56,6 +59,7 @@ static bool tsc_write(X86CPU *cpu, const MsrRow *row, uint64_t value)
 
     cpu->tsc_offset += delta;
     cpu->msr_tsc_adjust += delta;
+    paravirt_tsc_moved(cpu);
     return true;
 }
 
@@ -63,6 +67,7 @@ static bool tsc_adjust_write(X86CPU *cpu, const MsrRow *row, uint64_t value)
 {
     cpu->tsc_offset += value - cpu->msr_tsc_adjust;
     cpu->msr_tsc_adjust = value;
+    paravirt_tsc_moved(cpu);
     return true;
 }
 
@@ -203,7 +208,8 @@ static bool efer_write(X86CPU *cpu, const MsrRow *row, uint64_t value)
 {
     uint64_t allowed = (cpu_has(cpu, X86_FEATURE_SYSCALL) ? EFER_SCE : 0) |
                        (cpu_has(cpu, X86_FEATURE_LM) ? EFER_LME | EFER_LMA : 0) |
-                       (cpu_has(cpu, X86_FEATURE_NX) ? EFER_NXE : 0);
+                       (cpu_has(cpu, X86_FEATURE_NX) ? EFER_NXE : 0) |
+                       (cpu_has(cpu, X86_FEATURE_AUTO_IBRS) ? EFER_AIBRSE : 0);
 
     if (value & ~allowed) {
         return false;
@@ -264,28 +270,50 @@ static bool no_read(X86CPU *cpu, const MsrRow *row, uint64_t *value)
     return false;
 }
 
-static bool has_any_speculation_control(const X86CPU *cpu)
+/* Which bits of SPEC_CTRL a feature brings (SDM 4 table 2-2, APM 2 3.2.9); 0 to 2 come together. */
+static const struct {
+    X86Feature feature;
+    uint32_t bits;
+} speculation_bits[] = {
+    {X86_FEATURE_SPEC_CTRL, 7},    {X86_FEATURE_IBRS, 7},       {X86_FEATURE_STIBP, 7},
+    {X86_FEATURE_SSBD, 7},         {X86_FEATURE_AMD_STIBP, 7},  {X86_FEATURE_AMD_SSBD, 7},
+    {X86_FEATURE_IPRED_CTRL, 0x18}, {X86_FEATURE_RRSBA_CTRL, 0x60}, {X86_FEATURE_PSFD, 0x80},
+    {X86_FEATURE_AMD_PSFD, 0x80},  {X86_FEATURE_DDPD_U, 0x100}, {X86_FEATURE_BHI_CTRL, 0x400},
+};
+
+static uint64_t speculation_controls(const X86CPU *cpu)
 {
-    return cpu_has(cpu, X86_FEATURE_SPEC_CTRL) || cpu_has(cpu, X86_FEATURE_IBRS) ||
-           cpu_has(cpu, X86_FEATURE_STIBP) || cpu_has(cpu, X86_FEATURE_SSBD) ||
-           cpu_has(cpu, X86_FEATURE_AMD_STIBP) || cpu_has(cpu, X86_FEATURE_AMD_SSBD);
+    uint64_t bits = 0;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(speculation_bits); i++) {
+        bits |= cpu_has(cpu, speculation_bits[i].feature) ? speculation_bits[i].bits : 0;
+    }
+    return bits;
 }
 
 static bool spec_ctrl_read(X86CPU *cpu, const MsrRow *row, uint64_t *value)
 {
     *value = cpu->msr_spec_ctrl;
-    return has_any_speculation_control(cpu);
+    return speculation_controls(cpu);
 }
 
 static bool spec_ctrl_write(X86CPU *cpu, const MsrRow *row, uint64_t value)
 {
+    uint64_t bits = speculation_controls(cpu);
+
+    if (!bits || (value & ~bits)) {
+        return false;
+    }
     cpu->msr_spec_ctrl = value;
-    return has_any_speculation_control(cpu);
+    return true;
 }
 
+/* IBPB, and AMD's selective SBPB. */
 static bool pred_cmd_write(X86CPU *cpu, const MsrRow *row, uint64_t value)
 {
-    return cpu_has(cpu, X86_FEATURE_SPEC_CTRL) || cpu_has(cpu, X86_FEATURE_IBPB);
+    bool ibpb = cpu_has(cpu, X86_FEATURE_SPEC_CTRL) || cpu_has(cpu, X86_FEATURE_IBPB);
+
+    return ibpb && (!(value & 0x80) || cpu_has(cpu, X86_FEATURE_SBPB));
 }
 
 /* Microcode revision: in the upper half on Intel's, the lower on AMD's. */
@@ -312,6 +340,24 @@ static bool tsc_aux_write(X86CPU *cpu, const MsrRow *row, uint64_t value)
     return tsc_aux_offered(cpu);
 }
 
+/* --- KVM's clock ---------------------------------------------------------------------------------
+ */
+
+static bool kvm_clock_read(X86CPU *cpu, const MsrRow *row, uint64_t *value)
+{
+    return cpu->paravirt;
+}
+
+static bool kvm_wall_clock_write(X86CPU *cpu, const MsrRow *row, uint64_t value)
+{
+    return cpu->paravirt && paravirt_set_wall_clock(cpu, value);
+}
+
+static bool kvm_system_time_write(X86CPU *cpu, const MsrRow *row, uint64_t value)
+{
+    return cpu->paravirt && paravirt_set_system_time(cpu, value);
+}
+
 /* --- the table -----------------------------------------------------------------------------------
  */
 
@@ -326,6 +372,11 @@ static const MsrRow msr_rows[] = {
     {0x0, NEEDS(MCE), .count = 2},
     /* IA32_TIME_STAMP_COUNTER */
     {0x10, NEEDS(TSC), .writable = UINT64_MAX, .read = tsc_read, .write = tsc_write},
+    /* KVM's wall clock and system time at their first numbers */
+    {0x11, NEEDS(KVMCLOCK_OLD), FIELD(msr_kvm_wall_clock), .writable = UINT64_MAX,
+     .read = kvm_clock_read, .write = kvm_wall_clock_write},
+    {0x12, NEEDS(KVMCLOCK_OLD), FIELD(msr_kvm_system_time), .writable = UINT64_MAX,
+     .read = kvm_clock_read, .write = kvm_system_time_write},
     /* IA32_PLATFORM_ID */
     {0x17, ALWAYS, .vendor = MSR_INTEL},
     /* IA32_APIC_BASE */
@@ -338,10 +389,10 @@ static const MsrRow msr_rows[] = {
     /* IA32_TSC_ADJUST */
     {0x3b, NEEDS(TSC_ADJUST), FIELD(msr_tsc_adjust), .writable = UINT64_MAX,
      .write = tsc_adjust_write},
-    /* IA32_SPEC_CTRL: IBRS, STIBP, SSBD */
-    {0x48, ALWAYS, .writable = 7, .read = spec_ctrl_read, .write = spec_ctrl_write},
-    /* IA32_PRED_CMD: IBPB */
-    {0x49, ALWAYS, .writable = 1, .read = no_read, .write = pred_cmd_write},
+    /* IA32_SPEC_CTRL */
+    {0x48, ALWAYS, .writable = UINT64_MAX, .read = spec_ctrl_read, .write = spec_ctrl_write},
+    /* IA32_PRED_CMD: IBPB, SBPB */
+    {0x49, ALWAYS, .writable = 0x81, .read = no_read, .write = pred_cmd_write},
     /* IA32_BIOS_UPDT_TRIG */
     {0x79, ALWAYS, .vendor = MSR_INTEL, .writable = UINT64_MAX, .read = no_read,
      .write = ignore_write},
@@ -382,7 +433,12 @@ static const MsrRow msr_rows[] = {
     {0x6e0, NEEDS(TSC_DEADLINE), .writable = UINT64_MAX, .read = deadline_read,
      .write = deadline_write},
     /* IA32_XSS: no supervisor state component */
-    {0xda0, NEEDS(XSAVES), FIELD(msr_xss)},
+    {0xda0, NEEDS(XSAVES), FIELD(msr_xss), .write = ignore_write},
+    /* KVM's wall clock and system time */
+    {0x4b564d00, NEEDS(KVMCLOCK), FIELD(msr_kvm_wall_clock), .writable = UINT64_MAX,
+     .read = kvm_clock_read, .write = kvm_wall_clock_write},
+    {0x4b564d01, NEEDS(KVMCLOCK), FIELD(msr_kvm_system_time), .writable = UINT64_MAX,
+     .read = kvm_clock_read, .write = kvm_system_time_write},
     {0xc0000080, ALWAYS, FIELD(efer), .writable = UINT64_MAX, .write = efer_write},
     {0xc0000081, NEEDS(SYSCALL), FIELD(msr_star), .writable = UINT64_MAX},
     {0xc0000082, NEEDS(LM), FIELD(msr_lstar), .writable = UINT64_MAX, .write = canonical_write},

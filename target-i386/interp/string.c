@@ -133,6 +133,14 @@ static void repeat_begin(const StringOp *op, bool movs, bool stos)
     }
 }
 
+/* With -icount the end of a stretch is part of the count: events of the host do not move it. */
+static bool must_pause(X86CPU *cpu)
+{
+    bool counting = cpu->icount_limit != UINT64_MAX;
+
+    return (vcpu_pending(&cpu->vcpu) && !counting) || cpu->debug_active;
+}
+
 static void string_run(X86CPU *cpu, const Insn *insn, StringOne *one, StringBulk *bulk,
                        bool compares)
 {
@@ -161,7 +169,7 @@ static void string_run(X86CPU *cpu, const Insn *insn, StringOne *one, StringBulk
         if (compares && !(flags & FL_ZF) == !op.until_equal) {
             break;
         }
-        if (n < count && (cost >= STRETCH || vcpu_pending(&cpu->vcpu) || cpu->debug_active)) {
+        if (n < count && (cost >= STRETCH || must_pause(cpu))) {
             cpu->cc = flags;
             return; /* RIP stays: the rest comes after whatever is pending */
         }

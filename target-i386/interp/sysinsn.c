@@ -27,10 +27,14 @@ static void insn_hlt(X86CPU *cpu, const Insn *insn)
     cpu->vcpu.halted = true;
 }
 
-/* A spinning vCPU may well wait for one that has no host CPU now. */
+/* A spinning vCPU may well wait for one that has no host CPU now, or not its turn. */
 static void insn_pause(X86CPU *cpu, const Insn *insn)
 {
-    sched_yield();
+    if (cpu->vcpu.scheduler) {
+        cpu->vcpu.scheduler->yield(&cpu->vcpu);
+    } else {
+        sched_yield();
+    }
 }
 
 static void insn_privileged_nop(X86CPU *cpu, const Insn *insn)

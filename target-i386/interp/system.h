@@ -227,5 +227,7 @@ void far_transfer(X86CPU *cpu, uint16_t selector, uint64_t offset, unsigned size
 
 /* Recomputes debug_active after TF, RF or DR7 changed. */
 void cpu_debug_update(X86CPU *cpu);
+/* IRET of @size bytes an entry, by no instruction; NMIs stay as they are. */
+void cpu_return_from_handler(X86CPU *cpu, unsigned size);
 
 #endif

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * XSAVE, XSAVEOPT, XSAVEC, XRSTOR, in the standard and the compacted format (SDM 1 chapter 13).
- * XSAVEOPT leaves out components in their initial state but does not track modification, which the
- * architecture allows.
+ * XSAVE, XSAVEOPT, XSAVEC, XSAVES, XRSTOR, XRSTORS, in the standard and the compacted format (SDM 1
+ * chapter 13). XSAVEOPT and XSAVES leave out components in their initial state but do not track
+ * modification, which the architecture allows. There is no supervisor state component: IA32_XSS is
+ * always 0.
  */
 #include <string.h>
 
 #include "target-i386/cpuid.h"
 #include "target-i386/interp/fpu-image.h"
+#include "target-i386/interp/system.h"
 #include "target-i386/interp/vector.h"
 
 #define XSAVE_HEADER    512
@@ -258,6 +260,15 @@ static void xsavec(X86CPU *cpu, const Insn *insn)
     mmu_store64(cpu, va + XSAVE_HEADER + 8, mask | XCOMP_COMPACTED);
 }
 
+/* XSAVES differs from XSAVEC in that only the kernel may use it (SDM 1, 13.11). */
+static void xsaves(X86CPU *cpu, const Insn *insn)
+{
+    if (cpu->cr4 & CR4_OSXSAVE) {
+        cpu_require_cpl0(cpu);
+    }
+    xsavec(cpu, insn);
+}
+
 /* --- restoring
  * --------------------------------------------------------------------------------------- */
 
@@ -272,7 +283,8 @@ static uint64_t check_header(X86CPU *cpu, const uint8_t *area)
     memcpy(&bv, area + XSAVE_HEADER, 8);
     memcpy(&comp, area + XSAVE_HEADER + 8, 8);
     if (comp & XCOMP_COMPACTED) {
-        bad = !cpu_has(cpu, X86_FEATURE_XSAVEC) || (comp & ~XCOMP_COMPACTED & ~cpu->xcr0) ||
+        bad = !(cpu_has(cpu, X86_FEATURE_XSAVEC) || cpu_has(cpu, X86_FEATURE_XSAVES)) ||
+              (comp & ~XCOMP_COMPACTED & ~cpu->xcr0) ||
               (bv & ~comp) || !all_zero(area + XSAVE_HEADER + 16, 48);
     } else {
         bad = (bv & ~cpu->xcr0) || !all_zero(area + XSAVE_HEADER + 8, 16);
@@ -346,6 +358,21 @@ static void xrstor(X86CPU *cpu, const Insn *insn)
     restore(cpu, area, mask, compacted, insn->aux);
 }
 
+/* XRSTORS takes the compacted format only (SDM 1, 13.12). */
+static void xrstors(X86CPU *cpu, const Insn *insn)
+{
+    if (cpu->cr4 & CR4_OSXSAVE) {
+        uint64_t va;
+
+        cpu_require_cpl0(cpu);
+        va = xsave_address(cpu, insn, XSAVE_EXTENDED, false);
+        if (!(mmu_load64(cpu, va + XSAVE_HEADER + 8) & XCOMP_COMPACTED)) {
+            cpu_raise_gp(cpu, 0);
+        }
+    }
+    xrstor(cpu, insn);
+}
+
 INSN_FAMILY(xsave)
 {
     insn->aux = 0;
@@ -368,6 +395,16 @@ INSN_FAMILY(xsave)
         return xsavec;
     case ZYDIS_MNEMONIC_XSAVEC:
         return xsavec;
+    case ZYDIS_MNEMONIC_XSAVES64:
+        insn->aux = 1;
+        return xsaves;
+    case ZYDIS_MNEMONIC_XSAVES:
+        return xsaves;
+    case ZYDIS_MNEMONIC_XRSTORS64:
+        insn->aux = 1;
+        return xrstors;
+    case ZYDIS_MNEMONIC_XRSTORS:
+        return xrstors;
     case ZYDIS_MNEMONIC_XRSTOR64:
         insn->aux = 1;
         return xrstor;

@@ -31,6 +31,8 @@ def command(args, report):
         if args.oracle == 'tcg':
             machine += ['-chardev', 'null,id=tcg',
                         '-device', 'isa-debugcon,iobase=0xea,chardev=tcg']
+    if args.icount:
+        machine += ['-icount', args.icount]
     if not args.reboot:
         machine.append('-no-reboot')
     return binary + machine
@@ -68,6 +70,7 @@ def main():
     parser.add_argument('-cpu', default='max')
     parser.add_argument('-smp', default='1')
     parser.add_argument('--oracle')
+    parser.add_argument('-icount')
     parser.add_argument('--reboot', action='store_true')
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:

@@ -160,10 +160,72 @@ static void test_xsave(void)
 }
 
 void main(void);
+static uint32_t feature(uint32_t subleaf, unsigned leaf, unsigned reg, unsigned bit)
+{
+    uint32_t out[4];
+
+    cpuid(leaf, subleaf, out);
+    return out[reg] >> bit & 1;
+}
+
+/* XSAVES and XRSTORS: the kernel's own, compacted only, no supervisor component (SDM 1, 13.11). */
+static void test_supervisor(void)
+{
+    if (!feature(1, 0xd, 0, 3)) {
+        skip("XSAVES");
+        return;
+    }
+    asm volatile("wrmsr" : : "c"(0xda0), "a"(0), "d"(0));
+    check_fault("xss", TRAP(asm volatile("wrmsr" : : "c"(0xda0), "a"(0x100), "d"(0))), 13, 0);
+    for (unsigned i = 512; i < 576; i++) {
+        area[i] = 0;
+    }
+    set_xmm0(0x55667788);
+    asm volatile("xsaves64 %0" : "=m"(area) : "a"(2), "d"(0));
+    check("xsaves-bv", word(area, 512) & 7, 2);
+    check("xsaves-compacted", word(area, 520), 1ull << 63 | 2);
+    set_xmm0(0);
+    asm volatile("xrstors64 %0" : : "m"(area), "a"(2), "d"(0));
+    check("xrstors", get_xmm0(), 0x55667788);
+    check_fault("xsaves-user",
+                USER(asm volatile("xsaves64 %0" : "=m"(area) : "a"(2), "d"(0))), 13, 0);
+    check_fault("xrstors-user", USER(asm volatile("xrstors64 %0" : : "m"(area), "a"(2), "d"(0))),
+                13, 0);
+    *(volatile uint64_t *)(area + 520) = 0;
+    check_fault("xrstors-standard",
+                TRAP(asm volatile("xrstors64 %0" : : "m"(area), "a"(2), "d"(0))), 13, 0);
+}
+
+/* Direct stores: MOVDIRI as MOV, MOVDIR64B of 64 aligned bytes (SDM 2B). */
+static void test_direct_stores(void)
+{
+    uint8_t *to = other;
+
+    if (!feature(0, 7, 2, 28)) {
+        skip("MOVDIR64B");
+        return;
+    }
+    for (unsigned i = 0; i < 64; i++) {
+        area[i] = i * 3;
+        other[i] = 0;
+    }
+    asm volatile("movdir64b (%0), %1" : : "r"(area), "r"(to) : "memory");
+    check("movdir64b", word(other, 0), 0x15120f0c09060300);
+    check("movdir64b-end", word(other, 56), 0xbdbab7b4b1aeaba8);
+    check_fault("movdir64b-unaligned",
+                TRAP(asm volatile("movdir64b (%0), %1" : : "r"(area), "r"(to + 8) : "memory")),
+                13, 0);
+    asm volatile("movdiri %1, (%0)" : : "r"(to), "r"(0x1234567890ull) : "memory");
+    check("movdiri", word(other, 0), 0x1234567890);
+    check("movdiri-next", word(other, 8), 0x2d2a2724211e1b18);
+}
+
 void main(void)
 {
     test_guards();
     test_fxsave();
     test_exceptions();
     test_xsave();
+    test_supervisor();
+    test_direct_stores();
 }

@@ -384,12 +384,25 @@ static void test_build_not_migratable(void)
     const ConfigGroup *changes = config_find(f->config, "cpu", NULL);
 
     x86_words_set(f->caps.supported, X86_FEATURE_HV_RELAXED, true);
+    f->caps.tsc_hz = 0;
     g_autoptr(X86CpuModel) max = x86_cpu_model_build(f->config, "max", changes, &f->caps, f->diag);
     g_autoptr(X86CpuModel) moves = x86_cpu_model_build(f->config, "max", NULL, &f->caps, f->diag);
     g_assert_true(x86_words_have(max->features, X86_FEATURE_INVTSC));
     g_assert_true(x86_words_have(max->features, X86_FEATURE_HV_RELAXED));
     g_assert_false(x86_words_have(moves->features, X86_FEATURE_INVTSC));
     g_assert_false(x86_words_have(moves->features, X86_FEATURE_HV_RELAXED));
+}
+
+/* Where the TSC ticks alike on every host, a move breaks no promise, and the rate is told. */
+static void test_build_own_tsc(void)
+{
+    g_autoptr(Fixture) f = fixture_new(NULL, NULL);
+    g_autoptr(X86CpuModel) max = x86_cpu_model_build(f->config, "max", NULL, &f->caps, f->diag);
+
+    g_assert_cmpuint(f->caps.tsc_hz, ==, 1000000000);
+    g_assert_true(x86_words_have(max->features, X86_FEATURE_INVTSC));
+    g_assert_cmpuint(max->tsc_hz, ==, 1000000000);
+    g_assert_cmpuint(max->level, >=, 0x15);
 }
 
 int main(int argc, char **argv)
@@ -415,5 +428,6 @@ int main(int argc, char **argv)
     g_test_add_func("/cpu-model/hidden", test_hidden);
     g_test_add_func("/cpu-model/build", test_build);
     g_test_add_func("/cpu-model/build-not-migratable", test_build_not_migratable);
+    g_test_add_func("/cpu-compare/own-tsc", test_build_own_tsc);
     return g_test_run();
 }

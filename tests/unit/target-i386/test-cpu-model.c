@@ -260,8 +260,7 @@ static void test_builtin(void)
 
     g_assert_cmpmem(base->features, sizeof(none), none, sizeof(none));
     for (const X86FeatureInfo *info = x86_features; info->name; info++) {
-        bool dynamic = info->feature == X86_FEATURE_OSXSAVE || info->feature == X86_FEATURE_OSPKE
-                       || info->feature == X86_FEATURE_INVTSC;
+        bool dynamic = info->feature == X86_FEATURE_OSXSAVE || info->feature == X86_FEATURE_OSPKE;
         g_assert_cmpint(x86_words_have(max->features, info->feature), ==,
                         info->tcg != TCG_NO && !dynamic);
         if (x86_words_have(host->features, info->feature)) {
@@ -290,6 +289,8 @@ static void test_migratable(void)
 {
     g_autoptr(Fixture) moves = fixture_new(NULL, "max");
     g_autoptr(Fixture) stays = fixture_new(NULL, "max,migratable=off");
+
+    moves->caps.tsc_hz = stays->caps.tsc_hz = 0; /* each host's own */
     g_autoptr(X86CpuModel) with = fixture_resolve(moves);
     g_autoptr(X86CpuModel) without = fixture_resolve(stays);
 
@@ -453,6 +454,30 @@ static void test_enforce(void)
     fixture_assert_silent(good);
 }
 
+/* An accelerator without any of Hyper-V: one message with its reason, apart from other lacks. */
+static void test_no_hyperv(void)
+{
+    g_autoptr(Fixture) f = fixture_new(NULL, "Nehalem,hv-relaxed,hv-time,+vmx");
+    g_autoptr(Fixture) refused = fixture_new(NULL, "Nehalem,hv-relaxed,enforce");
+    g_autoptr(Fixture) all = fixture_new(NULL, "Nehalem,hv-passthrough=on");
+    g_autoptr(Fixture) none = fixture_new(NULL, "Nehalem");
+
+    f->caps.no_hyperv = refused->caps.no_hyperv = "for a reason";
+    all->caps.no_hyperv = none->caps.no_hyperv = "for a reason";
+    g_autoptr(X86CpuModel) model = fixture_resolve(f);
+    g_assert_false(x86_words_have(model->features, X86_FEATURE_HV_TIME));
+    g_autofree char *said = diag_take_text(f->diag);
+    g_assert_nonnull(strstr(said, "for a reason; left out: hv-time hv-relaxed\n"));
+    g_assert_nonnull(strstr(said, "CPU 'Nehalem': vmx\n"));
+    fixture_assert_refused(refused, "error", "for a reason", "hv-relaxed", NULL);
+    g_autoptr(X86CpuModel) with_all = fixture_resolve(all);
+    g_assert_nonnull(with_all);
+    fixture_assert_said(all, "for a reason; left out: hv-passthrough");
+    g_autoptr(X86CpuModel) plain = fixture_resolve(none);
+    g_assert_nonnull(plain);
+    fixture_assert_silent(none);
+}
+
 static void test_unmet_need(void)
 {
     g_autoptr(Fixture) f = fixture_new(NULL, "Nehalem,+avx2");
@@ -544,6 +569,7 @@ int main(int argc, char **argv)
         {"/cpu-model/default-is-silent", test_default_is_silent},
         {"/cpu-model/check-off", test_check_off},
         {"/cpu-model/enforce", test_enforce},
+        {"/cpu-model/no-hyperv", test_no_hyperv},
         {"/cpu-model/unmet-need", test_unmet_need},
         {"/cpu-model/unknown-model", test_unknown_model},
         {"/cpu-model/missing-base", test_missing_base},

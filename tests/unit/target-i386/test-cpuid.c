@@ -226,9 +226,13 @@ static void test_hypervisor(void)
 {
     g_autoptr(Rig) rig = rig_new("Nehalem", &one_cpu, 0);
     g_autoptr(Rig) bare = rig_new("Nehalem,-hypervisor", &one_cpu, 0);
+    g_autoptr(Rig) hidden = rig_new("Nehalem,kvm=off", &one_cpu, 0);
 
-    assert_regs(rig->cpu.cpuid, 0x40000000, 0, 0x40000001, 0x54474354, 0x43544743, 0x47435447);
-    assert_zero(rig->cpu.cpuid, 0x40000001, 0);
+    /* "KVMKVMKVM": the clock at both places, no delays, one clock for all CPUs. */
+    assert_regs(rig->cpu.cpuid, 0x40000000, 0, 0x40000001, 0x4b4d564b, 0x564b4d56, 0x4d);
+    assert_regs(rig->cpu.cpuid, 0x40000001, 0, 0x100000b, 0, 0, 0);
+    assert_regs(hidden->cpu.cpuid, 0x40000001, 0, 0, 1, 0x100, 0);
+    g_assert_false(cpu_has(&hidden->cpu, X86_FEATURE_KVMCLOCK));
     assert_regs(bare->cpu.cpuid, 0x40000000, 0, 0, 1, 0x100, 0);
 }
 
@@ -247,7 +251,37 @@ static void test_hyperv(void)
     assert_regs(table, 0x40000001, 0, 0x31237648, 0, 0, 0);
     assert_regs(table, 0x40000003, 0, 0x272, 0, 0, 1u << 10);
     assert_regs(table, 0x40000004, 0, 0x82c, 0x1fff, 0, 0);
-    assert_regs(table, 0x40000100, 0, 0x40000101, 0x54474354, 0x43544743, 0x47435447);
+    assert_regs(table, 0x40000100, 0, 0x40000101, 0x4b4d564b, 0x564b4d56, 0x4d);
+}
+
+/* Leaf 15H: TSC = crystal * EBX / EAX (SDM 3B 18.7.3); 40000010H: kHz of TSC and APIC timer. */
+static void test_frequencies(void)
+{
+    g_autoptr(Rig) known = rig_new("Nehalem,tsc-frequency=2400000000,level=0x15", &one_cpu, 0);
+    g_autoptr(Rig) max = rig_new("max", &one_cpu, 0);
+
+    assert_regs(known->cpu.cpuid, 0x15, 0, 5, 12, 1000000000, 0);
+    assert_regs(known->cpu.cpuid, 0x40000000, 0, 0x40000010, 0x4b4d564b, 0x564b4d56, 0x4d);
+    assert_regs(known->cpu.cpuid, 0x40000010, 0, 2400000, 1000000, 0, 0);
+    assert_regs(max->cpu.cpuid, 0x15, 0, 1, 1, 1000000000, 0);
+    assert_regs(max->cpu.cpuid, 0x40000010, 0, 1000000, 1000000, 0, 0);
+}
+
+/* XSAVE areas of AVX-512 as Intel's CPUs have them (SDM 1, 13.5; -cpu host here has the same). */
+static void test_avx512_areas(void)
+{
+    g_autoptr(Rig) max = rig_new("max", &one_cpu, 0);
+    uint32_t out[4];
+
+    if (!cpu_has(&max->cpu, X86_FEATURE_AVX512F)) {
+        g_test_skip("the host has no AVX-512");
+        return;
+    }
+    x86_cpuid_table_get(max->cpu.cpuid, 0xd, 0, out);
+    g_assert_cmphex(out[0] & 0xe7, ==, 0xe7);
+    assert_regs(max->cpu.cpuid, 0xd, 5, 64, 1088, 0, 0);
+    assert_regs(max->cpu.cpuid, 0xd, 6, 512, 1152, 0, 0);
+    assert_regs(max->cpu.cpuid, 0xd, 7, 1024, 1664, 0, 0);
 }
 
 static void test_hyperv_refused(void)
@@ -346,6 +380,8 @@ int main(int argc, char **argv)
     g_test_add_func("/cpuid/apic-ids", test_apic_ids);
     g_test_add_func("/cpuid/hypervisor", test_hypervisor);
     g_test_add_func("/cpuid/hyperv", test_hyperv);
+    g_test_add_func("/cpuid/frequencies", test_frequencies);
+    g_test_add_func("/cpuid/avx512-areas", test_avx512_areas);
     g_test_add_func("/cpuid/hyperv-refused", test_hyperv_refused);
     g_test_add_func("/cpuid/old-cpus", test_old_cpus);
     g_test_add_func("/cpuid/dynamic", test_dynamic);
