@@ -241,7 +241,7 @@ static bool run_within(X86CPU *cpu, const RunLimits *limits)
         }
         if (counting(cpu)) {
             if (cpu->icount >= cpu->icount_limit) {
-                return;
+                return true;
             }
             count_one(cpu);
         }
