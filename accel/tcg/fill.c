@@ -25,8 +25,8 @@ bool jit_fill_site(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site, uint
 
 /*
  * A write to a page with code, beside the code: the access goes on with the entry as if it had hit
- * (r9 or r11: offset in the page, r10: entry). With other CPUs about, one of them may be decoding what is
- * written after this look, so then the interpreter writes first and looks after.
+ * (r9 or r11: offset in the page, r10: entry). With other CPUs about, one of them may be decoding
+ * what is written after this look, so then the interpreter writes first and looks after.
  */
 static const void *write_beside_code(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site,
                                      uint64_t va)

@@ -48,8 +48,8 @@ static inline uint64_t code_granules(unsigned first, unsigned last)
 }
 
 /*
- * Writes to a page beside its code, or without any left, before someone looks whether it is still to
- * be watched: marking it again costs more than they do, and code that is patched comes back.
+ * Writes to a page beside its code, or without any left, before someone looks whether it is still
+ * to be watched: marking it again costs more than they do, and code that is patched comes back.
  */
 #define CODE_WATCH_WRITES 256u
 
