@@ -126,6 +126,7 @@ typedef struct X86JitState {
     uint16_t flags;         /* arithmetic flags as LAHF and SETO AL leave them in AX */
     uint8_t vec;            /* vector state is in the host's registers: VEC_* of accel/tcg/jit.h */
     uint8_t vec_wanted;     /* and this much is to be there when the slow path returns */
+    bool x87, x87_wanted;   /* the same for the x87 state */
     bool leave;             /* a block was dropped: leave translated code */
     uint32_t poll;          /* another thread wants attention */
     uint32_t exit_link;     /* number of the link by which code was left, from 1; 0: none */
@@ -137,6 +138,9 @@ typedef struct X86JitState {
     const void *jump_f[1u << JIT_JUMP_BITS]; /* entries with the flags in the host's register */
     const void *jump_m[1u << JIT_JUMP_BITS]; /* and with the flags in memory */
     const void *slots[JIT_SLOTS]; /* where direct jumps to other pages lead */
+    uint8_t x87_image[576] __attribute__((aligned(64))); /* XSAVE area */
+    uint64_t x87_host_ip;   /* of the last x87 instruction, until its RIP is known */
+    uint64_t x87_scratch[2];
 } X86JitState;
 
 /*

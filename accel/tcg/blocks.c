@@ -3,7 +3,7 @@
  * Translated blocks and the ways between them. All of it belongs to one vCPU and is changed by its
  * thread alone, and never while translated code runs above the same block.
  */
-#include "accel/tcg/jit.h"
+#include "accel/tcg/x87.h"
 
 #include "target-i386/interp/vector.h"
 
@@ -18,6 +18,9 @@ uint32_t jit_mode(const X86CPU *cpu)
     }
     if (usable && masked && (cpu->cr4 & CR4_OSFXSR)) {
         mode |= MODE_SSE;
+    }
+    if (usable && x87_mode_fits(cpu) && ((const Jit *)cpu->jit.jit)->x87_fits) {
+        mode |= MODE_X87;
     }
     if (!(cpu->cr0 & CR0_TS) && masked && (cpu->cr4 & CR4_OSXSAVE) &&
         !(~cpu->xcr0 & (XCR0_SSE | XCR0_AVX))) {

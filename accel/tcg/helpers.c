@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What translated code calls: TLB misses, and instructions that the interpreter carries out. */
-#include "accel/tcg/jit.h"
+#include "accel/tcg/x87.h"
 
 #include "target-i386/mmu.h"
 
@@ -33,6 +33,13 @@ static bool may_go_on(const X86CPU *cpu, const Jit *jit, const TransBlock *tb)
            cpu->map_generation == jit->map_generation && jit_mode(cpu) == tb->mode;
 }
 
+/* Code goes on behind @site: it finds loaded what it relies on. */
+static void want_state(X86CPU *cpu, const SiteInfo *site)
+{
+    cpu->jit.vec_wanted = site->vec;
+    cpu->jit.x87_wanted = site->flags & SITE_X87;
+}
+
 /* In lockstep nothing is interpreted here: indirect branches end the block, others stop before. */
 static const void *lockstep_slow(X86CPU *cpu, Jit *jit, TransBlock *tb, const SiteInfo *site,
                                  uint64_t va)
@@ -42,10 +49,10 @@ static const void *lockstep_slow(X86CPU *cpu, Jit *jit, TransBlock *tb, const Si
 
     if (jit_fill_site(cpu, tb, site, va) &&
         (!(site->flags & SITE_WRITE) || lockstep_note_write(jit, va))) {
-        if (cpu->jit.lockstep_tag) { /* the instruction's target is known already */
+        want_state(cpu, site);
+        if (cpu->jit.lockstep_tag) { /* a call: its stack comes after its target */
             cpu->cpu_rip = -*cpu->jit.lockstep_tag - cpu->jit.salt;
         }
-        cpu->jit.vec_wanted = site->vec;
         return jit->buffer.rx + site->retry;
     }
     if (site->flags & SITE_LOOKUP) {
@@ -56,7 +63,7 @@ static const void *lockstep_slow(X86CPU *cpu, Jit *jit, TransBlock *tb, const Si
         cpu->cpu_rip = target;
         cpu->jit.scratch[4] = target; /* r9 */
         lockstep_stopped(jit, 0, true);
-        cpu->jit.vec_wanted = site->vec;
+        want_state(cpu, site);
         return jit->buffer.rx + site->retry;
     }
     lockstep_stopped(jit, site->insn, false);
@@ -71,6 +78,7 @@ const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va)
     TransBlock *tb = g_ptr_array_index(jit->blocks, site->tb);
     const Insn *insn = &tb->block->insns[site->insn];
 
+    jit_x87_settle(cpu);
     cpu->cpu_rip = tb->rip + site->offset;
     if (site->flags & SITE_FLAGS) {
         jit_flags_to_cpu(cpu);
@@ -100,7 +108,7 @@ const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va)
         return NULL;
     }
     jit_flags_from_cpu(cpu);
-    cpu->jit.vec_wanted = site->vec;
+    want_state(cpu, site);
     cpu->regs[R_RSP] -= tb->insns[site->insn + 1].sp_lag;
     return jit->buffer.rx + tb->insns[site->insn + 1].host;
 }

@@ -23,7 +23,7 @@ enum {
     MODE_SSE = 1u << 3,      /* SSE instructions would run, by CR0 and CR4 */
     MODE_AVX = 1u << 4,
     MODE_AVX512 = 1u << 5,
-    MODE_X87 = 1u << 6,
+    MODE_X87 = 1u << 6,      /* x87 instructions would run and raise nothing */
     MODE_CODE64 = 1u << 7,
     MODE_NEVER = 1u << 8,    /* this mode is the interpreter's */
 };
@@ -94,6 +94,7 @@ enum {
     SITE_GROUP = 1u << 3,    /* the check serves later accesses too: a failed one ends the block */
     SITE_FILL = 1u << 4,     /* an access that missed the TLB; else: interpret */
     SITE_ALIGN = 1u << 5,    /* and must be aligned to its size */
+    SITE_X87 = 1u << 1,      /* x87 state that the code behind it relies on */
     SITE_STACK = 1u << 7,    /* with SITE_GROUP: accesses by the stack pointer */
     SITE_STRING = 1u << 8,   /* a string instruction */
     SITE_R9 = 1u << 9,       /* the address is in r9 */
@@ -134,6 +135,7 @@ struct Jit {
     uint32_t threshold;      /* interpretations of a block before it is translated */
     bool exact;              /* flags are right at every fault */
     bool bmi2;
+    bool x87_fits;           /* the host has what x87 state takes */
     unsigned vec_kind;       /* of the host: VEC_* */
     Lockstep *lockstep;      /* NULL: off */
     JitStats stats;
@@ -145,6 +147,8 @@ struct Jit {
     const uint8_t *slow;          /* call it; SiteInfo follows */
     const uint8_t *vec_load[4];   /* call it; clobbers r9 and flags; SiteInfo follows */
     const uint8_t *vec_save[4];
+    const uint8_t *x87_load;      /* call it; keeps everything */
+    const uint8_t *x87_save;      /* call it; clobbers rax, rdx */
 };
 
 enum { VEC_NONE, VEC_SSE, VEC_AVX, VEC_AVX512 };

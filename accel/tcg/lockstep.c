@@ -107,6 +107,39 @@ static void report(X86CPU *cpu, const TransBlock *tb, const char *what, uint64_t
                expected);
 }
 
+/* FDP and FOP are not kept by all hosts (x87.h). */
+static bool compare_x87(X86CPU *cpu, const TransBlock *tb, const X87State *got)
+{
+    const X87State *want = &cpu->x87;
+    bool same = true;
+
+    if (got->fcw != want->fcw || got->fsw != want->fsw || got->ftw != want->ftw) {
+        report(cpu, tb, "x87 FTW:FSW:FCW",
+               (uint64_t)want->ftw << 32 | (uint64_t)want->fsw << 16 | want->fcw,
+               (uint64_t)got->ftw << 32 | (uint64_t)got->fsw << 16 | got->fcw);
+        same = false;
+    }
+    if (got->fip != want->fip) {
+        report(cpu, tb, "x87 FIP", want->fip, got->fip);
+        same = false;
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        for (unsigned at = 0; at < 10; at += 2) {
+            uint16_t g, w;
+
+            memcpy(&g, got->st[i].bytes + at, 2);
+            memcpy(&w, want->st[i].bytes + at, 2);
+            if (g != w) {
+                g_autofree char *name = g_strdup_printf("x87 register %u byte %u", i, at);
+
+                report(cpu, tb, name, w, g);
+                same = false;
+            }
+        }
+    }
+    return same;
+}
+
 static bool compare_registers(X86CPU *cpu, const TransBlock *tb, const CpuCopy *got)
 {
     bool same = true;
@@ -125,6 +158,7 @@ static bool compare_registers(X86CPU *cpu, const TransBlock *tb, const CpuCopy *
         report(cpu, tb, "flags", cpu->cc, got->cc);
         same = false;
     }
+    same = compare_x87(cpu, tb, &got->x87) && same;
     if (got->x87.mxcsr != cpu->x87.mxcsr) {
         report(cpu, tb, "MXCSR", cpu->x87.mxcsr, got->x87.mxcsr);
         same = false;

@@ -69,7 +69,7 @@ ColdStub *trans_cold(Trans *t, int kind, uint8_t *at)
     stub->site.vec = t->vec;
     stub->site.sp_lag = t->sp_lag;
     stub->site.retry = t->retry - t->jit->buffer.rw;
-    stub->site.flags = t->flags == FLAGS_MEMORY ? SITE_FLAGS : 0;
+    stub->site.flags = (t->flags == FLAGS_MEMORY ? SITE_FLAGS : 0) | (t->x87 ? SITE_X87 : 0);
     stub->flags_in_memory = t->flags == FLAGS_MEMORY;
     return stub;
 }

@@ -4,7 +4,7 @@
  * has for the guest's and the checked memory operand (SDM 2A chapter 2, formats of prefixes, REX,
  * VEX, EVEX, ModRM).
  */
-#include "accel/tcg/trans.h"
+#include "accel/tcg/x87.h"
 #include "target-i386/interp/decode.h"
 
 /* The register fields of the new encoding; H_NONE: as in the old one. */
@@ -350,6 +350,7 @@ bool trans_copy(Trans *t)
         return false;
     }
     trans_need_vector(t);
+    trans_need_x87(t);
     if (ti->mem >= 0) {
         plan.fields.mem = copy_memory(t, ti);
         plan.fields.mem.wide_disp = ti->zi.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX;

@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "accel/tcg/trans.h"
+#include "accel/tcg/x87.h"
 #include "target-i386/mmu.h"
 #include "util/log.h"
 
@@ -168,6 +168,7 @@ static void run_in_lockstep(Jit *jit, TransBlock *tb)
 
     lockstep_begin(jit);
     jit->enter(tb->entry_m);
+    jit_x87_settle(cpu);
     jit_flags_to_cpu(cpu);
     if (cpu->jit.exit_link) {
         lockstep_stopped(jit, 0, true);
@@ -218,6 +219,7 @@ bool jit_run(X86CPU *cpu, Block *block)
         return true;
     }
     jit->enter(tb->entry_m);
+    jit_x87_settle(cpu);
     if (cpu->jit.exit_link) {
         after_link(jit);
     }
@@ -254,6 +256,7 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
     jit->threshold = HOT_AFTER;
     jit->bmi2 = __builtin_cpu_supports("bmi2");
     jit->vec_kind = host_vector_kind();
+    jit->x87_fits = x87_host_fits();
     jit->map_generation = cpu->map_generation;
     jit->map_global_generation = cpu->map_global_generation;
     jit_emit_trampolines(jit);

@@ -3,7 +3,7 @@
  * Before code is written for a block: how each instruction will be translated, which arithmetic
  * flags are alive where, and which stack accesses can share a check.
  */
-#include "accel/tcg/trans.h"
+#include "accel/tcg/x87.h"
 #include "target-i386/interp/decode.h"
 
 #define GROUP_SPAN 512 /* bytes that one check may serve */
@@ -59,7 +59,7 @@ static bool register_fits(const ZydisDecodedOperand *op)
     case ZYDIS_REGCLASS_FLAGS:
         return true;
     default:
-        return reg == ZYDIS_REGISTER_MXCSR;
+        return reg == ZYDIS_REGISTER_MXCSR || x87_register_fits(reg);
     }
 }
 
@@ -76,6 +76,7 @@ static bool operands_fit(TransInsn *ti)
             }
             vec = vector_kind(&ti->zi, ZydisRegisterGetClass(op->reg.value));
             ti->vec = MAX(ti->vec, vec);
+            ti->x87 |= x87_register_fits(op->reg.value);
             break;
         case ZYDIS_OPERAND_TYPE_MEMORY:
             if (op->mem.type != ZYDIS_MEMOP_TYPE_MEM || ti->mem >= 0 || op->size < 8 ||
@@ -159,7 +160,9 @@ static bool mode_has_vector(uint32_t mode, unsigned vec)
 
 static TransKind classify_copy(Trans *t, TransInsn *ti)
 {
-    if (!category_copies(&ti->zi) || !mnemonic_copies(ti) || !operands_fit(ti) ||
+    ti->x87 = x87_insn_uses(&ti->zi);
+    if (!(ti->x87 ? x87_insn_copies(&ti->zi) : category_copies(&ti->zi)) ||
+        !mnemonic_copies(ti) || !operands_fit(ti) ||
         ti->zi.encoding == ZYDIS_INSTRUCTION_ENCODING_XOP ||
         ti->zi.encoding == ZYDIS_INSTRUCTION_ENCODING_3DNOW) {
         return KIND_INTERPRET;
@@ -167,6 +170,14 @@ static TransKind classify_copy(Trans *t, TransInsn *ti)
     if (ti->zi.mnemonic == ZYDIS_MNEMONIC_VZEROUPPER ||
         ti->zi.mnemonic == ZYDIS_MNEMONIC_VZEROALL) {
         ti->vec = VEC_AVX;
+    }
+    /* From memory to general or MMX registers: MXCSR is all of the vector state that they use. */
+    if (ti->zi.meta.category == ZYDIS_CATEGORY_CONVERT &&
+        ti->zi.opcode_map != ZYDIS_OPCODE_MAP_DEFAULT) {
+        ti->vec = MAX(ti->vec, vector_kind(&ti->zi, ZYDIS_REGCLASS_XMM));
+    }
+    if (ti->x87 && !(t->mode & MODE_X87)) {
+        return KIND_INTERPRET;
     }
     return mode_has_vector(t->mode, ti->vec) && ti->vec <= t->jit->vec_kind ? KIND_COPY
                                                                             : KIND_INTERPRET;
@@ -223,6 +234,15 @@ static TransKind classify_stack(const TransInsn *ti)
     }
 }
 
+static TransKind classify_x87_control(Trans *t, TransInsn *ti)
+{
+    if (!(t->mode & MODE_X87) || !operands_fit(ti)) {
+        return KIND_INTERPRET;
+    }
+    ti->x87 = true;
+    return ti->zi.mnemonic == ZYDIS_MNEMONIC_FLDCW ? KIND_FLDCW : KIND_FNINIT;
+}
+
 static TransKind classify(Trans *t, TransInsn *ti)
 {
     if (insn_is_undefined(ti->insn)) {
@@ -240,6 +260,11 @@ static TransKind classify(Trans *t, TransInsn *ti)
                    : KIND_INTERPRET;
     case ZYDIS_MNEMONIC_NOP:
         return KIND_NOTHING;
+    case ZYDIS_MNEMONIC_FWAIT: /* nothing can be pending */
+        return t->mode & MODE_X87 ? KIND_NOTHING : KIND_INTERPRET;
+    case ZYDIS_MNEMONIC_FLDCW:
+    case ZYDIS_MNEMONIC_FNINIT:
+        return classify_x87_control(t, ti);
     default:
         break;
     }
@@ -351,6 +376,7 @@ static bool stack_access(const TransInsn *ti, int64_t *disp, unsigned *size, boo
         return true;
     case KIND_COPY:
     case KIND_DIVIDE:
+    case KIND_FLDCW:
         if (ti->mem < 0) {
             return false;
         }
@@ -765,6 +791,7 @@ bool trans_scan(Trans *t)
         ti->offset = offset;
         ti->mem = -1;
         ti->vec = VEC_NONE;
+        ti->x87 = false;
         ti->use = ti->kill = ti->write = 0;
         ti->kind = KIND_INTERPRET;
         if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(&t->jit->decoder, ti->bytes,

@@ -3,7 +3,7 @@
  * The trampolines between C and translated code: entering, leaving, the slow path, and moving
  * vector state. They stand at the start of the code buffer and stay over flushes.
  */
-#include "accel/tcg/jit.h"
+#include "accel/tcg/x87.h"
 
 #define SCRATCH(n) GS(jit.scratch[n])
 
@@ -104,6 +104,7 @@ static void emit_leave(Jit *jit, Asm *a)
     jit->leave = here(jit, a);
     store_pinned(a);
     emit_save_vector(jit, a);
+    jit_emit_x87_save_if_loaded(jit, a);
     jit->leave_saved = here(jit, a);
     emit_lea(a, H_RSP, (HostMem){.base = H_RSP, .index = H_NONE, .disp = 8});
     for (unsigned i = G_N_ELEMENTS(callee_saved); i-- > 0;) {
@@ -257,6 +258,7 @@ static void emit_slow(Jit *jit, Asm *a)
     emit_resume(a);
     patch_rel32(slow, a->p);
     emit_save_vector(jit, a);
+    jit_emit_x87_save_if_loaded(jit, a);
     emit_call_c(a, jit_slow);
     emit_op_reg(a, true, 0x85, H_RAX, H_RAX);
     leave = emit_jcc(a, CC_E);
@@ -271,6 +273,7 @@ static void emit_slow(Jit *jit, Asm *a)
         patch_rel32(emit_call(a), jit->buffer.rw + (jit->vec_load[kind] - jit->buffer.rx));
         patch_rel32(next, a->p);
     }
+    jit_emit_x87_load_if_wanted(jit, a);
     emit_resume(a);
     patch_rel32(leave, a->p);
     patch_rel32(emit_jmp(a), jit->buffer.rw + (jit->leave_saved - jit->buffer.rx));
@@ -286,6 +289,8 @@ void jit_emit_trampolines(Jit *jit)
     for (unsigned kind = VEC_SSE; kind <= jit->vec_kind; kind++) {
         emit_vec_load(jit, &a, kind);
     }
+    jit_emit_x87_save(jit, &a);
+    jit_emit_x87_load(jit, &a);
     emit_enter(jit, &a);
     emit_leave(jit, &a);
     emit_slow(jit, &a);

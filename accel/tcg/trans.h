@@ -19,6 +19,8 @@ typedef enum {
     KIND_LEAVE,
     KIND_DIVIDE,
     KIND_STRING,    /* MOVS to CMPS */
+    KIND_FLDCW,
+    KIND_FNINIT,
     KIND_JUMP,
     KIND_JUMP_IF,
     KIND_JUMP_INDIRECT,
@@ -58,6 +60,7 @@ typedef struct TransInsn {
     uint8_t use, kill, write; /* arithmetic flags read, surely overwritten, perhaps overwritten */
     uint8_t live_in, live_out;
     uint8_t vec;            /* VEC_*: what vector state it needs in the host's registers */
+    bool x87;               /* it needs x87 state there */
     int8_t group;           /* StackGroup of its stack access, -1: none */
     int8_t address;         /* AddressGroup of its memory operand, -1: none */
     int8_t check;           /* StackGroup to check before it, -1: none */
@@ -69,7 +72,7 @@ typedef enum { FLAGS_HOST, FLAGS_MEMORY } FlagsPlace;
 
 /* Code that rarely runs, written behind the block. */
 typedef struct ColdStub {
-    enum { COLD_SLOW, COLD_VEC, COLD_POLL, COLD_LINK } kind;
+    enum { COLD_SLOW, COLD_VEC, COLD_X87, COLD_POLL, COLD_LINK } kind;
     uint8_t *at;            /* rel32 of the jump that leads here; COLD_LINK: or NULL */
     uint8_t *at2;           /* a second one, or NULL */
     uint8_t *back;          /* where to go on; COLD_SLOW: with the entry that r10 names, or NULL */
@@ -99,6 +102,7 @@ typedef struct Trans {
     FlagsPlace flags;
     bool exact;             /* all flags are always live */
     unsigned vec;           /* VEC_* that is sure to be loaded here */
+    bool x87;               /* x87 state is sure to be loaded here */
     int group;              /* whose address correction r11 holds, -1: none */
     const uint8_t *retry;   /* where the access begins that code is being written for */
     int32_t sp_lag;         /* guest stack pointer - r8: moves that are not carried out yet */

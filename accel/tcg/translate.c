@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One block's translation: from the scan to code that may run. */
-#include "accel/tcg/trans.h"
+#include "accel/tcg/x87.h"
 
 #define INSN_CODE_MAX 192 /* bytes that one instruction's hot code takes at most */
 #define STUB_CODE_MAX 96
@@ -83,6 +83,8 @@ static void trans_insn(Trans *t)
     case KIND_LEAVE: trans_leave(t); break;
     case KIND_DIVIDE: trans_divide(t); break;
     case KIND_STRING: trans_string(t); break;
+    case KIND_FLDCW: trans_fldcw(t); break;
+    case KIND_FNINIT: trans_fninit(t); break;
     case KIND_JUMP: trans_jump(t); break;
     case KIND_JUMP_IF: trans_jump_if(t); break;
     case KIND_JUMP_INDIRECT: trans_jump_indirect(t); break;
@@ -307,6 +309,12 @@ static void emit_vec_stub(Trans *t, Asm *a, const ColdStub *stub)
     jump_back(a, stub->back);
 }
 
+static void emit_x87_stub(Trans *t, Asm *a, const ColdStub *stub)
+{
+    call_to(a, t->jit, t->jit->x87_load);
+    jump_back(a, stub->back);
+}
+
 static void emit_stub(Trans *t, Asm *a, ColdStub *stub)
 {
     if (stub->at) {
@@ -320,6 +328,7 @@ static void emit_stub(Trans *t, Asm *a, ColdStub *stub)
     case COLD_LINK: emit_link_stub(t, a, stub); break;
     case COLD_POLL: emit_poll_stub(t, a); break;
     case COLD_VEC: emit_vec_stub(t, a, stub); break;
+    case COLD_X87: emit_x87_stub(t, a, stub); break;
     }
 }
 
@@ -392,6 +401,7 @@ TransBlock *jit_translate(Jit *jit, Block *block, uint32_t mode, unsigned no_gro
     t->vec = VEC_NONE;
     t->sp_lag = 0;
     t->retry = jit->buffer.hot;
+    t->x87 = false;
     t->group = -1;
     t->group_count = 0;
     t->cold_count = 0;

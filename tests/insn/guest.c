@@ -161,15 +161,20 @@ bool guest_page_watched(unsigned page)
     return ram_page_marks(guest.ram, GPA_DATA + page * 0x1000) & PAGE_WATCH_DIRTY;
 }
 
-void guest_run(const InsnCase *test, InsnState *out)
+X86CPU *guest_cpu(void)
+{
+    return guest.cpu;
+}
+
+void guest_prepare(const InsnCase *test, const uint8_t *bytes, unsigned len)
 {
     X86CPU *cpu = guest.cpu;
-    uint8_t code[32];
-    bool raised = false;
+    uint8_t code[GUEST_CODE_MAX + 32];
 
+    g_assert(len <= GUEST_CODE_MAX);
     memset(code, 0xcc, sizeof(code));
-    memcpy(code, test->bytes, test->len);
-    memory_write(guest.memory, GPA_CODE + (test->rip - CODE_VA), code, sizeof(code));
+    memcpy(code, bytes, len);
+    memory_write(guest.memory, GPA_CODE + (test->rip - CODE_VA), code, len + 17);
     memory_write(guest.memory, GPA_DATA, test->state.data, DATA_SIZE);
     code_drain(cpu); /* the code was written from outside the CPU */
     set_mode(cpu, test->mode);
@@ -179,13 +184,26 @@ void guest_run(const InsnCase *test, InsnState *out)
         ram_page_mark(guest.ram, GPA_DATA + page * 0x1000, PAGE_WATCH_DIRTY);
     }
     mmu_flush(cpu);
+}
+
+void guest_finish(const InsnCase *test, InsnState *out, bool raised)
+{
     *out = test->state;
+    save_state(guest.cpu, test, out, raised);
+    guest.cpu->exception.vector = -1;
+}
+
+void guest_run(const InsnCase *test, InsnState *out)
+{
+    X86CPU *cpu = guest.cpu;
+    bool raised = false;
+
+    guest_prepare(test, test->bytes, test->len);
     for (unsigned i = 0; i < MAX_STRETCHES && !raised; i++) {
         raised = !interp_step(cpu);
         if (cpu->cpu_rip != test->rip || test->zi.meta.branch_type != 0) {
             break; /* else it only made room for its code, or repeats */
         }
     }
-    save_state(cpu, test, out, raised);
-    cpu->exception.vector = -1;
+    guest_finish(test, out, raised);
 }

@@ -115,6 +115,11 @@ void native_run(const InsnCase *test, InsnState *out);
 
 void guest_init(void);
 void guest_run(const InsnCase *test, InsnState *out);
+/* The parts of a run: several instructions with the state of @test. */
+#define GUEST_CODE_MAX 256
+struct X86CPU *guest_cpu(void);
+void guest_prepare(const InsnCase *test, const uint8_t *bytes, unsigned len);
+void guest_finish(const InsnCase *test, InsnState *out, bool raised);
 /* From now on a run begins with data pages that are watched; which still are after it. */
 void guest_watch_data(bool watch);
 bool guest_page_watched(unsigned page);
