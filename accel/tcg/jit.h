@@ -102,6 +102,9 @@ enum {
     SITE_LOOKUP = 1u << 6,   /* no access: the jump cache does not know the address r9 */
 };
 
+/* Set in a salt that another thread spoiled so that lookups fail. */
+#define JIT_SALT_POISON (1ULL << 62)
+
 /* Statistics, for `info jit` and -d stats. */
 typedef struct JitStats {
     uint64_t translated, translated_insns, translate_ns;
