@@ -128,6 +128,7 @@ typedef struct X86JitState {
     uint8_t vec_wanted;     /* and this much is to be there when the slow path returns */
     bool x87, x87_wanted;   /* the same for the x87 state */
     bool leave;             /* a block was dropped: leave translated code */
+    bool flags_left;        /* code was left with the flags in @flags, not in cc */
     uint32_t poll;          /* another thread wants attention */
     uint32_t exit_link;     /* number of the link by which code was left, from 1; 0: none */
     uint32_t mxcsr_default;

@@ -133,6 +133,15 @@ static const X86Feature by_default[] = {
     X86_FEATURE_KVM_ASYNCPF, X86_FEATURE_X2APIC,
 };
 
+/*
+ * What our interpreter lacks where it does the supervisor's part: instructions, and what KVM tells
+ * a CPU when it next enters the guest, while other CPUs think it is asleep.
+ */
+static const X86Feature not_interpreted[] = {
+    X86_FEATURE_XSAVES, X86_FEATURE_LA57, X86_FEATURE_MOVDIRI, X86_FEATURE_MOVDIR64B,
+    X86_FEATURE_KVM_STEAL_TIME, X86_FEATURE_KVM_PV_TLB_FLUSH,
+};
+
 static void drop_features(X86CpuCaps *caps, const X86Feature *features, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -140,7 +149,7 @@ static void drop_features(X86CpuCaps *caps, const X86Feature *features, unsigned
     }
 }
 
-static void fill_caps(X86CpuCaps *caps, int kvm_fd, KvmIrqchipPlace place,
+static void fill_caps(X86CpuCaps *caps, int kvm_fd, KvmIrqchipPlace place, unsigned flaws,
                       const struct kvm_cpuid2 *supported)
 {
     const struct kvm_cpuid_entry2 *widths = find_entry(supported, 0x80000008, 0);
@@ -154,6 +163,9 @@ static void fill_caps(X86CpuCaps *caps, int kvm_fd, KvmIrqchipPlace place,
     drop_features(caps, not_ours, G_N_ELEMENTS(not_ours));
     if (place == IRQCHIP_OFF) {
         drop_features(caps, of_kernel_apic, G_N_ELEMENTS(of_kernel_apic));
+        if (flaws & KVM_FLAW_SLOW) {
+            drop_features(caps, not_interpreted, G_N_ELEMENTS(not_interpreted));
+        }
     } else if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0) {
         x86_words_set(caps->supported, X86_FEATURE_TSC_DEADLINE, true); /* api.rst 4.47 */
     }
@@ -172,8 +184,8 @@ void kvm_cpu_caps(const struct Config *config, struct X86CpuCaps *caps)
     g_autofree struct kvm_cpuid2 *supported = fd >= 0 ? kvm_supported_cpuid(fd, NULL) : NULL;
 
     if (supported) {
-        fill_caps(caps, fd,
-                  kvm_irqchip_place(config, fd, kvm_try_out(fd, supported), &asked), supported);
+        unsigned flaws = kvm_try_out(fd, supported);
+        fill_caps(caps, fd, kvm_irqchip_place(config, fd, flaws, &asked), flaws, supported);
     } else {
         x86_cpu_caps_tcg(caps);
     }

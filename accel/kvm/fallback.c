@@ -16,6 +16,9 @@
 
 #define INSN_MAX 15
 #define JOINED_STEP 256 /* instructions between two looks whether it is time to give back */
+#define LENT_STEP 1024
+#define KNOWN_STEPS 2 /* what an instruction asks of KVM may be done when it enters once more */
+#define LEAVE (VCPU_STOP | VCPU_EXIT | VCPU_INIT | VCPU_SIPI)
 #define LOGGED_FALLBACKS 20 /* then only the statistics go on counting */
 
 /* --- the instruction ----------------------------------------------------------------- */
@@ -126,7 +129,7 @@ static void forget_caches(X86CPU *cpu)
 }
 
 /* With a local APIC in the kernel, interrupts come to the CPU there alone. */
-static bool may_go_on(const KvmVcpu *v)
+bool kvm_may_go_on(const KvmVcpu *v)
 {
     return !kvm_kernel_apic(v);
 }
@@ -160,6 +163,8 @@ static KvmStateParts take_over(KvmVcpu *v, bool go_on, const char **what)
     if (parts & KVM_STATE_REST) {
         kvm_take_state(v, KVM_STATE_REST);
     }
+    /* A hypercall that this KVM does not take is answered as one that does not exist. */
+    cpu->paravirt = mnemonic == ZYDIS_MNEMONIC_VMCALL || mnemonic == ZYDIS_MNEMONIC_VMMCALL;
     v->fallbacks_by_mnemonic[mnemonic]++;
     *what = ZydisMnemonicGetString(mnemonic);
     return parts;
@@ -172,30 +177,86 @@ static void give_back(KvmVcpu *v)
 
     v->run->if_flag = !!(cpu->eflags & FL_IF);
     v->run->ready_for_interrupt_injection = 0;
-    if (!kvm_can_run(v)) {
+    if (!kvm_can_run(v) || (kvm_is_lender(v) && !v->needs_kvm && !v->lends)) {
         return;
     }
+    v->lent = v->lends;
+    v->lends = false;
     if (cpu->map_generation != v->held_map) {
         kvm_forget_translations(v);
     }
     if (v->machine->flaws) {
-        kvm_watch_handlers(v);
+        kvm_watch_handlers(v, v->needs_kvm && kvm_is_lender(v) ? KNOWN_STEPS : 0);
     }
     kvm_give_state(v, v->held_parts);
     v->held = false;
+}
+
+/*
+ * An instruction that raises #UD or #GP in the interpreter: registers that we have not (the
+ * paravirtual ones) and hypercalls are KVM's, and its host may have vector instructions that we
+ * lack. All else is as we say.
+ */
+static bool kvm_knows_better(KvmVcpu *v)
+{
+    X86CPU *cpu = v->cpu;
+    ZydisDecodedInstruction insn;
+    uint64_t value;
+
+    if (!kvm_can_run(v) || !decode(cpu, &insn)) {
+        return false;
+    }
+    switch (insn.mnemonic) {
+    case ZYDIS_MNEMONIC_RDMSR:
+    case ZYDIS_MNEMONIC_WRMSR:
+        return cpu->cpl == 0 && !cpu_msr_read(cpu, cpu->regs[R_RCX], &value);
+    case ZYDIS_MNEMONIC_VMCALL:
+    case ZYDIS_MNEMONIC_VMMCALL:
+        return cpu->cpl == 0;
+    default:
+        return cpu->cpl == 3 && insn.meta.isa_ext != ZYDIS_ISA_EXT_BASE &&
+               insn.meta.isa_ext != ZYDIS_ISA_EXT_LONGMODE;
+    }
+}
+
+/* Until enough user code has run on end to lend it, or KVM alone may know an instruction. */
+static void run_until_lent(KvmVcpu *v)
+{
+    X86CPU *cpu = v->cpu;
+    uint64_t user = 0;
+
+    while (!cpu->vcpu.halted && !(vcpu_pending(&cpu->vcpu) & LEAVE) && !v->needs_kvm &&
+           !kvm_gate_is_needed(v)) {
+        if (!interp_run_for(cpu, LENT_STEP)) {
+            if (kvm_knows_better(v)) {
+                v->needs_kvm = true;
+            } else {
+                interp_execute_one(cpu);
+            }
+        }
+        user = cpu->cpl == 3 ? user + LENT_STEP : 0;
+        if (user >= v->stretch.lend && kvm_can_run(v) && kvm_gate_is_ours(v)) {
+            v->lends = true;
+            return;
+        }
+    }
 }
 
 /* Goes on for @more instructions, and for as long as KVM cannot or, with @joins, others do. */
 static void go_on(KvmVcpu *v, uint64_t more, bool joins)
 {
     Vcpu *vcpu = &v->cpu->vcpu;
-    const uint32_t leave = VCPU_STOP | VCPU_EXIT | VCPU_INIT | VCPU_SIPI;
 
+    if (kvm_is_lender(v)) {
+        run_until_lent(v);
+        give_back(v);
+        return;
+    }
     if (more) {
         interp_run_for(v->cpu, more);
     }
     while ((!kvm_can_run(v) || (joins && kvm_gate_is_wanted(v))) && !vcpu->halted &&
-           !(vcpu_pending(vcpu) & leave) && !v->needs_kvm) {
+           !(vcpu_pending(vcpu) & LEAVE) && !v->needs_kvm && !kvm_gate_is_needed(v)) {
         if (!interp_run_for(v->cpu, JOINED_STEP)) {
             if (kvm_can_run(v)) {
                 v->needs_kvm = true;
@@ -221,9 +282,10 @@ void kvm_go_on(KvmVcpu *v)
     int64_t begin = clock_ns(CLOCK_REAL);
     uint64_t executed = v->cpu->icount;
 
-    kvm_gate_interpret(v, false);
-    go_on(v, 1, false);
-    kvm_gate_interpreted(v);
+    if (kvm_gate_interpret(v, false)) {
+        go_on(v, 1, false);
+        kvm_gate_interpreted(v);
+    }
     account(v, begin, executed);
 }
 
@@ -233,6 +295,13 @@ static void hold(KvmVcpu *v, KvmStateParts parts)
     v->held_parts = parts;
     v->held_map = v->cpu->map_generation;
     v->held = true;
+    v->steps = 0;
+    kvm_gate_done(v);
+    if (v->lent) {
+        kvm_stretch_lent(&v->stretch);
+        v->lent = false;
+        v->loans++;
+    }
 }
 
 void kvm_join(KvmVcpu *v)
@@ -255,18 +324,30 @@ void kvm_join(KvmVcpu *v)
     v->joined++;
 }
 
+void kvm_take_back(KvmVcpu *v)
+{
+    if (v->held) {
+        return;
+    }
+    kvm_take_state(v, KVM_STATE_ALL);
+    forget_caches(v->cpu);
+    hold(v, KVM_STATE_ALL);
+    take_waiting_nmi(v);
+    deliver_injected(v);
+}
+
 void kvm_fall_back(KvmVcpu *v, const char *why)
 {
     X86CPU *cpu = v->cpu;
     int64_t begin = clock_ns(CLOCK_REAL);
     uint64_t executed = cpu->icount;
-    uint64_t more = may_go_on(v) ? kvm_stretch_next(&v->stretch) : 0;
+    uint64_t more = kvm_may_go_on(v) && !kvm_is_lender(v) ? kvm_stretch_next(&v->stretch) : 0;
     const char *what;
 
     if (more) {
         kvm_gate_interpret(v, false);
     }
-    hold(v, take_over(v, more, &what));
+    hold(v, take_over(v, more || kvm_is_lender(v), &what));
     report(v, why, what);
     if (v->run->exit_reason == KVM_EXIT_DEBUG) {
         kvm_undo_misdelivery(v);
@@ -279,7 +360,8 @@ void kvm_fall_back(KvmVcpu *v, const char *why)
     if (!deliver_injected(v)) {
         interp_execute_one(cpu);
     }
-    if (more || kvm_can_run(v)) {
+    cpu->paravirt = false;
+    if (!kvm_is_lender(v) && (more || kvm_can_run(v))) {
         go_on(v, cpu->vcpu.halted ? 0 : more, false);
         kvm_gate_interpreted(v);
     } /* else kvm_go_on() comes next */
@@ -329,6 +411,10 @@ void kvm_log_stats(Vcpu *vcpu)
     log_write(LOG_STATS, "kvm: cpu %u: %" G_GUINT64_FORMAT " instructions by the interpreter in %"
               G_GUINT64_FORMAT " takeovers, and %" G_GUINT64_FORMAT " to be with other CPUs",
               vcpu->index, v->interpreted, v->fallbacks, v->joined);
+    if (v->machine->flaws & KVM_FLAW_SLOW) {
+        log_write(LOG_STATS, "kvm: cpu %u: user code lent to KVM %" G_GUINT64_FORMAT " times",
+                  vcpu->index, v->loans);
+    }
     if (v->machine->flaws) {
         log_write(LOG_STATS, "kvm: cpu %u: %" G_GUINT64_FORMAT " wrong exceptions undone",
                   vcpu->index, v->misdelivered);

@@ -29,6 +29,11 @@ bool kvm_can_run(const KvmVcpu *v)
     return !(v->machine->flaws & KVM_FLAW_PAGING32) || !(cpu->cr0 & CR0_PG);
 }
 
+bool kvm_is_lender(const KvmVcpu *v)
+{
+    return (v->machine->flaws & KVM_FLAW_SLOW) && kvm_may_go_on(v);
+}
+
 /* --- the watch ------------------------------------------------------------------------------- */
 
 /* Bytes of the guest's linear memory; false where nothing is mapped. */
@@ -64,7 +69,7 @@ static uint64_t handler_of(X86CPU *cpu, unsigned vector)
 }
 
 /* Of 64-bit guests alone. The guest's own breakpoints go first: KVM has one set. */
-void kvm_watch_handlers(KvmVcpu *v)
+void kvm_watch_handlers(KvmVcpu *v, unsigned steps)
 {
     X86CPU *cpu = v->cpu;
     bool watch = cpu_long_mode(cpu) && !(cpu->dr[7] & 0xff);
@@ -73,17 +78,20 @@ void kvm_watch_handlers(KvmVcpu *v)
     struct kvm_guest_debug debug = {.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP,
                                     .arch.debugreg[7] = 0x400};
 
-    if (!memcmp(watched, v->watched, sizeof(watched))) {
+    if (!memcmp(watched, v->watched, sizeof(watched)) && !steps && !v->stepped) {
         return;
     }
+    v->steps = steps;
+    v->stepped = steps;
     memcpy(v->watched, watched, sizeof(watched));
     for (unsigned i = 0; i < KVM_WATCHED; i++) {
         debug.arch.debugreg[i] = watched[i];
         debug.arch.debugreg[7] |= watched[i] ? 1u << 2 * i : 0;
     }
     if (!(debug.arch.debugreg[7] & 0xff)) {
-        debug.control = 0;
+        debug.control &= ~KVM_GUESTDBG_USE_HW_BP;
     }
+    debug.control |= steps ? KVM_GUESTDBG_SINGLESTEP : 0;
     ioctl(v->fd, KVM_SET_GUEST_DEBUG, &debug);
 }
 
@@ -95,7 +103,7 @@ void kvm_look_for_handlers(KvmVcpu *v)
     kvm_take_state(v, KVM_STATE_CORE);
     if (cpu_long_mode(v->cpu)) {
         mmu_memory_changed(v->cpu);
-        kvm_watch_handlers(v);
+        kvm_watch_handlers(v, 0);
     }
 }
 

@@ -49,35 +49,56 @@ static bool try_kvm(KvmGate *gate)
     return false;
 }
 
-/* Sleeps while the interpreter runs, or only while no CPU wants it to; not for long. */
-static void wait_for_kvm(KvmGate *gate, bool patient)
+static bool must_stop(KvmVcpu *v)
+{
+    return vcpu_pending(&v->cpu->vcpu) & (VCPU_STOP | VCPU_EXIT);
+}
+
+/* Sleeps until somebody tells something, or for a short while: nobody tells of a stop. */
+static void wait_a_moment(KvmGate *gate)
 {
     int64_t end = g_get_monotonic_time() + PATIENCE_US;
 
     g_mutex_lock(&gate->lock);
-    while (atomic_load(&gate->interpreting) && (patient || !atomic_load(&gate->wanted))) {
-        if (!g_cond_wait_until(&gate->changed, &gate->lock, end)) {
-            break;
-        }
-    }
+    g_cond_wait_until(&gate->changed, &gate->lock, end);
     g_mutex_unlock(&gate->lock);
+}
+
+/* KVM is needed until the CPU is the interpreter's again, or has been in KVM if it was not. */
+static void need_kvm(KvmVcpu *v)
+{
+    if (!v->gate_needs) {
+        v->gate_needs = true;
+        atomic_fetch_add(&v->machine->gate.needed, 1);
+    }
+}
+
+void kvm_gate_done(KvmVcpu *v)
+{
+    if (v->gate_needs) {
+        v->gate_needs = false;
+        atomic_fetch_sub(&v->machine->gate.needed, 1);
+        tell(&v->machine->gate);
+    }
 }
 
 bool kvm_gate_to_kvm(KvmVcpu *v)
 {
     KvmGate *gate = &v->machine->gate;
-    bool patient = v->needs_kvm;
+    bool patient = v->needs_kvm || v->steps;
 
     v->needs_kvm = false;
     if (!has_gate(v->machine)) {
         return true;
     }
+    if (patient) {
+        need_kvm(v);
+    }
     while (!try_kvm(gate)) {
-        if (!patient && atomic_load(&gate->wanted)) {
+        if (patient ? must_stop(v) : atomic_load(&gate->wanted)) {
             return false;
         }
-        wait_for_kvm(gate, patient);
-        patient = false;
+        wait_a_moment(gate);
     }
     v->gated = true;
     return true;
@@ -92,6 +113,9 @@ void kvm_gate_from_kvm(KvmVcpu *v)
     }
     v->gated = false;
     atomic_fetch_sub(&gate->in_kvm, 1);
+    if (!v->steps) {
+        kvm_gate_done(v);
+    }
     if (atomic_load(&gate->wanted)) {
         tell(gate);
     }
@@ -115,6 +139,13 @@ bool kvm_gate_interpret(KvmVcpu *v, bool joins)
     v->interpreting = has_gate(v->machine);
     if (!v->interpreting) {
         return true;
+    }
+    while (!joins && kvm_gate_is_needed(v)) {
+        if (must_stop(v)) {
+            v->interpreting = false;
+            return false;
+        }
+        wait_a_moment(gate);
     }
     v->gate_wanted = !joins;
     atomic_fetch_add(&gate->interpreting, 1);
@@ -150,4 +181,14 @@ void kvm_gate_interpreted(KvmVcpu *v)
 bool kvm_gate_is_wanted(const KvmVcpu *v)
 {
     return atomic_load(&v->machine->gate.wanted);
+}
+
+bool kvm_gate_is_ours(const KvmVcpu *v)
+{
+    return !v->interpreting || atomic_load(&v->machine->gate.interpreting) == 1;
+}
+
+bool kvm_gate_is_needed(const KvmVcpu *v)
+{
+    return atomic_load(&v->machine->gate.needed) && !v->gate_needs;
 }

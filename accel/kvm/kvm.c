@@ -282,6 +282,7 @@ static bool kvm_vcpu_init(void *instance, Vcpu *vcpu, GError **error)
         g_prefix_error(error, "kvm: ");
         return false;
     }
+    v->stretch.lend = KVM_LEND_START;
     g_ptr_array_add(machine->vcpus, v);
     allow_every_instruction(v->cpu);
     return true;

@@ -31,6 +31,7 @@ enum {
     KVM_FLAW_SHADOW = 1u << 2,   /* page tables changed from outside are not seen */
     KVM_FLAW_PAGING32 = 1u << 3, /* no paging outside long mode */
     KVM_FLAW_V86 = 1u << 4,      /* exceptions do not leave virtual-8086 mode rightly */
+    KVM_FLAW_SLOW = 1u << 5,     /* supervisor code takes longer than in our interpreter */
 };
 
 /* Keeps CPUs in KVM and in the interpreter apart (gate.c). */
@@ -39,6 +40,7 @@ typedef struct KvmGate {
     GCond changed;
     atomic_uint in_kvm, interpreting;
     atomic_uint wanted; /* of those who interpret: not only because others do */
+    atomic_uint needed; /* CPUs at what only KVM can do: interpreters make room */
 } KvmGate;
 
 /* Where the interrupt controllers and the timer are. */
@@ -106,6 +108,9 @@ typedef struct KvmVcpu {
     bool gated;               /* counted in KvmGate.in_kvm */
     bool interpreting;        /* counted there */
     bool gate_wanted;         /* and in KvmGate.wanted */
+    bool gate_needs;          /* in KvmGate.needed */
+    bool lends;               /* is to give user code to a slow KVM */
+    bool lent;                /* has done so */
     bool needs_kvm;           /* joined others, and met what only KVM may know */
     bool held;                /* the state is here, for the interpreter to go on */
     KvmStateParts held_parts; /* what of it */
@@ -122,11 +127,14 @@ typedef struct KvmVcpu {
     uint64_t interrupted;     /* KVM_RUN returned for a kick */
     int64_t run_ns;           /* time in KVM_RUN */
     uint64_t fallbacks;       /* how often our interpreter took over */
+    uint64_t loans;           /* how often user code was lent to a slow KVM */
     uint64_t joined;          /* and how often because it did so for others */
     uint64_t interpreted;     /* instructions that it ran */
     int64_t fallback_ns;      /* and the time that took, changing over included */
     KvmStretch stretch;
     uint64_t watched[KVM_WATCHED]; /* addresses; 0: none */
+    unsigned steps;           /* instructions that KVM is to do one by one */
+    bool stepped;             /* and it stops after each */
     uint64_t misdelivered;    /* exceptions undone there */
     uint32_t *fallbacks_by_mnemonic; /* by ZydisMnemonic */
 } KvmVcpu;
@@ -257,10 +265,14 @@ void kvm_forget_translations(KvmVcpu *v);
  * was being delivered, and goes on for a while if that pays. @why is for the log.
  */
 void kvm_fall_back(KvmVcpu *v, const char *why);
+/* True if our interpreter may keep the CPU for longer. */
+bool kvm_may_go_on(const KvmVcpu *v);
 /* The CPU's state is held: the interpreter goes on until KVM can. */
 void kvm_go_on(KvmVcpu *v);
 /* Others interpret, so this CPU does as well. */
 void kvm_join(KvmVcpu *v);
+/* Takes the state over from a KVM that had it lent, if it still has it. */
+void kvm_take_back(KvmVcpu *v);
 void kvm_log_stats(Vcpu *vcpu);
 
 /* --- trial.c --------------------------------------------------------------------------------- */
@@ -277,19 +289,30 @@ bool kvm_gate_to_kvm(KvmVcpu *v);
 void kvm_gate_from_kvm(KvmVcpu *v);
 /*
  * Before and after interpreting for longer. With @joins, only because others do; false if they do
- * not any more.
+ * not any more, or if the CPU is to stop.
  */
 bool kvm_gate_interpret(KvmVcpu *v, bool joins);
 void kvm_gate_interpreted(KvmVcpu *v);
 /* True as long as a CPU wants to interpret for its own sake. */
 bool kvm_gate_is_wanted(const KvmVcpu *v);
+/* True if another CPU needs KVM, so that interpreting has to pause. */
+bool kvm_gate_is_needed(const KvmVcpu *v);
+/* This CPU does not need KVM any more. */
+void kvm_gate_done(KvmVcpu *v);
+/* True if no other CPU interprets. */
+bool kvm_gate_is_ours(const KvmVcpu *v);
 
 /* --- flaws.c --------------------------------------------------------------------------------- */
 
 /* False if the state, which we hold, is in a mode that this KVM gets wrong. */
 bool kvm_can_run(const KvmVcpu *v);
-/* With the state taken over: stops at the guest's handlers of #UD and #PF, as they are now. */
-void kvm_watch_handlers(KvmVcpu *v);
+/* True if this KVM gets user code alone, and that only where it pays. */
+bool kvm_is_lender(const KvmVcpu *v);
+/*
+ * With the state taken over: stops at the guest's handlers of #UD and #PF, as they are now, and
+ * after each of the next @steps instructions.
+ */
+void kvm_watch_handlers(KvmVcpu *v, unsigned steps);
 /* After an exit: the same, as long as they are not known; fallback.c looks whether they moved. */
 void kvm_look_for_handlers(KvmVcpu *v);
 /* Stopped there: true if KVM was wrong, and the CPU is before the instruction again. */

@@ -136,6 +136,9 @@ static void handle_exit(KvmVcpu *v)
     uint32_t reason = v->run->exit_reason;
 
     v->exits[MIN(reason, KVM_EXIT_KINDS - 1)]++;
+    if (reason != KVM_EXIT_DEBUG) {
+        v->steps = 0;
+    }
     switch (reason) {
     case KVM_EXIT_IO:
         exit_io(v);
@@ -160,7 +163,12 @@ static void handle_exit(KvmVcpu *v)
         exit_system_event(v);
         break;
     case KVM_EXIT_DEBUG: /* flaws.c */
-        kvm_fall_back(v, "a watched handler");
+        if (v->steps <= 1) {
+            v->steps = 0;
+            kvm_fall_back(v, "a watched handler");
+        } else {
+            v->steps--;
+        }
         break;
     case KVM_EXIT_INTERNAL_ERROR:
         kvm_fall_back(v, v->run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION
@@ -280,8 +288,10 @@ static void accept_init(KvmVcpu *v)
             return;
         }
     }
-    kvm_give_state(v, KVM_STATE_ALL);
-    v->held = false;
+    v->held = kvm_is_lender(v);
+    if (!v->held) {
+        kvm_give_state(v, KVM_STATE_ALL);
+    }
     v->run->if_flag = !!(cpu->eflags & FL_IF);
     v->run->ready_for_interrupt_injection = 0;
 }
@@ -383,30 +393,42 @@ static void kvm_run(Vcpu *vcpu)
         kvm_give_state(v, KVM_STATE_ALL | KVM_STATE_RESET);
         v->give_all = false;
     }
+    if (kvm_is_lender(v) && !v->steps) {
+        finish_io(v, false);
+        kvm_take_back(v);
+    }
     while (handle_pending(v)) {
-        bool wanted = false, joins = false;
+        bool wanted = false, joins = false, was_held = v->held;
 
         if (v->held) {
             kvm_go_on(v);
-            continue;
+        }
+        if (v->held || (was_held && !kvm_is_lender(v))) {
+            continue; /* and only then into KVM, when what is pending went in */
         }
         pass_tpr(v);
         atomic_store(&v->entered, true);
         uint32_t pending = vcpu_pending(vcpu);
         if (!(pending & late) && (!(pending & VCPU_INTR) || v->run->request_interrupt_window)) {
             joins = !kvm_gate_to_kvm(v);
-            wanted = !joins && enter(v);
-            kvm_gate_from_kvm(v);
+            if (!joins) {
+                wanted = enter(v);
+                kvm_gate_from_kvm(v);
+                follow_apic(v);
+            }
         }
         atomic_store(&v->entered, false);
         __atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
-        follow_apic(v);
         if (wanted) {
             handle_exit(v);
             kvm_look_for_handlers(v);
-        } else if (joins) {
+        } else if (joins && !kvm_is_lender(v)) {
             finish_io(v, false);
             kvm_join(v);
+        }
+        if (kvm_is_lender(v) && !v->steps) {
+            finish_io(v, false);
+            kvm_take_back(v);
         }
     }
 }
@@ -423,6 +445,7 @@ static void kvm_reset(Vcpu *vcpu)
     v->run->ready_for_interrupt_injection = 0;
     v->held = false;
     v->shut_down = false;
+    v->steps = 0;
     v->give_all = true;
 }
 

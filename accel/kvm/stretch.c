@@ -28,3 +28,14 @@ uint64_t kvm_stretch_next(KvmStretch *stretch)
     stretch->away_ns = 0;
     return stretch->length;
 }
+
+/* User code that stays away for longer than the change costs is lent sooner, else later. */
+void kvm_stretch_lent(KvmStretch *stretch)
+{
+    if (stretch->away_ns < KVM_STRETCH_PRICE_NS) {
+        stretch->lend = MIN(stretch->lend * 2, KVM_LEND_MAX);
+    } else if (stretch->away_ns > 4 * KVM_STRETCH_PRICE_NS) {
+        stretch->lend = MAX(stretch->lend / 2, KVM_LEND_MIN);
+    }
+    stretch->away_ns = 0;
+}

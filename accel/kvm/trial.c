@@ -11,6 +11,7 @@
 
 #include "accel/kvm/kvm.h"
 #include "util/log.h"
+#include "util/timer.h"
 
 enum {
     TRIAL_SIZE = 0x20000,
@@ -23,6 +24,7 @@ enum {
 };
 
 #define TRIAL_GATE 0x80
+#define SLOW_NS    50 /* an instruction: our interpreter needs a tenth of it */
 #define MSR_STAR   0xc0000081
 #define MSR_LSTAR  0xc0000082
 
@@ -253,9 +255,32 @@ static bool trial_v86(Trial *t)
     return !(frame[3] & FL_VM);
 }
 
+/* Supervisor code, 2000 instructions of it: the better time of two, lest others got between. */
+static bool trial_slow(Trial *t)
+{
+    struct kvm_sregs s = protected_sregs(t, 8, 0x10, true);
+    int64_t best = G_MAXINT64;
+
+    s.cr0 |= CR0_PG;
+    s.cr3 = AT_PML4;
+    s.cr4 = CR4_PAE;
+    s.efer = EFER_LMA | EFER_LME;
+    fill_memory(t, true);
+    PUT_CODE(t, AT_CODE, "\xb9\xe8\x03\x00\x00\xff\xc9\x75\xfc\xe6\x30");
+    for (unsigned i = 0; i < 2; i++) { /* mov $1000, %ecx; 1: dec %ecx; jnz 1b; out */
+        int64_t begin = clock_ns(CLOCK_REAL);
+        if (!trial_run(t, &s, 0)) {
+            return false;
+        }
+        best = MIN(best, clock_ns(CLOCK_REAL) - begin);
+    }
+    return best > 2000 * SLOW_NS;
+}
+
 unsigned kvm_try_out(int kvm_fd, struct kvm_cpuid2 *supported)
 {
-    static const char *const names[] = {"SYSCALL", "INT", "shadow-paging", "paging32", "v86"};
+    static const char *const names[] = {"SYSCALL", "INT", "shadow-paging", "paging32", "v86",
+                                        "speed"};
     Trial t = {.fd = -1, .vm_fd = -1, .run = MAP_FAILED, .memory = MAP_FAILED};
     g_autoptr(GString) failed = g_string_new(NULL);
     unsigned flaws = 0;
@@ -265,7 +290,8 @@ unsigned kvm_try_out(int kvm_fd, struct kvm_cpuid2 *supported)
                 (trial_entry(&t, "\xcd\x80") ? KVM_FLAW_INT : 0) |
                 (trial_shadow(&t) ? KVM_FLAW_SHADOW : 0) |
                 (trial_paging32(&t) ? KVM_FLAW_PAGING32 : 0) |
-                (trial_v86(&t) ? KVM_FLAW_V86 : 0);
+                (trial_v86(&t) ? KVM_FLAW_V86 : 0) |
+                (trial_slow(&t) ? KVM_FLAW_SLOW : 0);
     }
     trial_end(&t);
     for (unsigned i = 0; i < G_N_ELEMENTS(names); i++) {

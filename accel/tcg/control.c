@@ -88,6 +88,26 @@ static void push_imm(Trans *t, uint64_t value)
     move_sp(t, -8);
 }
 
+/* The value waits in memory while the stack is checked. */
+static void push_memory(Trans *t, const ZydisDecodedOperand *op)
+{
+    HostMem m;
+    unsigned temp;
+
+    if (trans_busy(t, H_R9)) {
+        trans_interpret(t);
+        return;
+    }
+    m = trans_memory(t, op, 8, false, false);
+    emit_load(&t->a, H_R9, m);
+    emit_store(&t->a, H_R9, GS(jit.scratch[5]));
+    m = trans_stack(t, -8, 8, true);
+    temp = temp_beside(t, &m);
+    emit_load(&t->a, temp, GS(jit.scratch[5]));
+    emit_store(&t->a, temp, m);
+    move_sp(t, -8);
+}
+
 void trans_push(Trans *t)
 {
     const ZydisDecodedOperand *op = &trans_cur(t)->ops[0];
@@ -96,6 +116,10 @@ void trans_push(Trans *t)
 
     if (op->type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
         push_imm(t, (uint64_t)op->imm.value.s);
+        return;
+    }
+    if (op->type == ZYDIS_OPERAND_TYPE_MEMORY) {
+        push_memory(t, op);
         return;
     }
     guest = insn_register_offset(op->reg.value) / 8;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * TLB misses of translated code. Compiled for general registers only, since the guest's vector
- * state stays in the host's meanwhile.
+ * TLB misses of translated code, and system instructions in their common case. Compiled for general
+ * registers only, since the guest's vector state stays in the host's meanwhile.
  */
 #include "accel/tcg/jit.h"
 #include "target-i386/interp/cache.h"
+#include "target-i386/interp/quick.h"
 #include "target-i386/mmu.h"
 
 static MmuView site_view(const TransBlock *tb)
@@ -15,6 +16,27 @@ static MmuView site_view(const TransBlock *tb)
 static bool aligned(const SiteInfo *site, uint64_t va)
 {
     return !((site->flags & SITE_ALIGN) && (va & (site->size - 1)));
+}
+
+/* AH has SF ZF AF PF CF as EFLAGS does, AL is OF. */
+static uint32_t flags_to_cc(uint16_t flags)
+{
+    return (flags >> 8 & (FL_ARITH & 0xff)) | (flags & 1 ? FL_OF : 0);
+}
+
+static uint16_t flags_from_cc(uint32_t cc)
+{
+    return (cc & 0xff) << 8 | 2 << 8 | (cc & FL_OF ? 1 : 0);
+}
+
+void jit_flags_to_cpu(X86CPU *cpu)
+{
+    cpu->cc = flags_to_cc(cpu->jit.flags);
+}
+
+void jit_flags_from_cpu(X86CPU *cpu)
+{
+    cpu->jit.flags = flags_from_cc(cpu->cc);
 }
 
 bool jit_fill_site(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site, uint64_t va)
@@ -67,12 +89,83 @@ static const void *string(X86CPU *cpu, const TransBlock *tb, const SiteInfo *sit
     return ((Jit *)cpu->jit.jit)->buffer.rx + tb->insns[site->insn + 1].host;
 }
 
+/* Where to go on at RIP without leaving; else to leave, all being done. */
+static const void *next_known(X86CPU *cpu, Jit *jit)
+{
+    uint32_t mode = jit_mode(cpu);
+    bool shadow = cpu->interrupt_shadow;
+    const void *host;
+    uint64_t salt;
+
+    if (vcpu_pending(&cpu->vcpu) || cpu->debug_active || mode == MODE_NEVER) {
+        return jit->leave;
+    }
+    salt = jit_salt(jit, mode);
+    host = salt ? jit_find_jump(jit, cpu->cpu_rip, salt) : NULL;
+    if (!host && shadow) { /* take STI back: jit_slow() finds what follows */
+        cpu->eflags &= ~FL_IF;
+        cpu->interrupt_shadow = false;
+        return NULL;
+    }
+    if (!host) {
+        return jit->leave;
+    }
+    /* The next instruction runs now, and no event before it. */
+    cpu->interrupt_shadow = false;
+    jit->known_pending = 0;
+    __atomic_store_n(&cpu->jit.salt, salt, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&cpu->jit.poll, __ATOMIC_SEQ_CST)) {
+        cpu->interrupt_shadow = shadow;
+        return jit->leave;
+    }
+    return host;
+}
+
+static const void *quick(X86CPU *cpu, Jit *jit, const TransBlock *tb, const SiteInfo *site)
+{
+    const Insn *insn = &tb->block->insns[site->insn];
+    const void *host;
+
+    if (!(site->flags & SITE_FLAGS)) {
+        return NULL;
+    }
+    jit_flags_to_cpu(cpu);
+    cpu->cpu_rip = tb->rip + site->offset;
+    cpu->regs[R_RSP] += site->sp_lag;
+    if (!interp_quick(cpu, insn)) {
+        cpu->regs[R_RSP] -= site->sp_lag;
+        return NULL;
+    }
+    jit_flags_from_cpu(cpu);
+    jit->stats.quick++;
+    if (!(insn->flags & INSN_END)) {
+        cpu->regs[R_RSP] -= tb->insns[site->insn + 1].sp_lag;
+        return jit->buffer.rx + tb->insns[site->insn + 1].host;
+    }
+    host = next_known(cpu, jit);
+    if (!host) {
+        cpu->regs[R_RSP] -= site->sp_lag;
+    }
+    return host;
+}
+
 const void *jit_fill(X86CPU *cpu, const SiteInfo *site, uint64_t va)
 {
     Jit *jit = cpu->jit.jit;
     const TransBlock *tb = jit->blocks->pdata[site->tb];
     const void *on;
 
+    if ((site->flags & SITE_QUICK) && !jit->lockstep) {
+        return quick(cpu, jit, tb, site);
+    }
+    if ((site->flags & SITE_LOOKUP) && !jit->lockstep) {
+        tb = jit_refill_jump(jit, va);
+        if (!tb) {
+            return NULL;
+        }
+        cpu->jit.scratch[4] = tb->rip; /* r9, as it was */
+        return jit->buffer.rx + site->retry;
+    }
     if (jit->lockstep) {
         return NULL;
     }

@@ -4,27 +4,6 @@
 
 #include "target-i386/mmu.h"
 
-/* AH has SF ZF AF PF CF as EFLAGS does, AL is OF. */
-static uint32_t flags_to_cc(uint16_t flags)
-{
-    return (flags >> 8 & (FL_ARITH & 0xff)) | (flags & 1 ? FL_OF : 0);
-}
-
-static uint16_t flags_from_cc(uint32_t cc)
-{
-    return (cc & 0xff) << 8 | 2 << 8 | (cc & FL_OF ? 1 : 0);
-}
-
-void jit_flags_to_cpu(X86CPU *cpu)
-{
-    cpu->cc = flags_to_cc(cpu->jit.flags);
-}
-
-void jit_flags_from_cpu(X86CPU *cpu)
-{
-    cpu->jit.flags = flags_from_cc(cpu->cc);
-}
-
 /* True if translated code may go on behind an interpreted instruction. */
 static bool may_go_on(const X86CPU *cpu, const Jit *jit, const TransBlock *tb)
 {
@@ -68,7 +47,7 @@ static const void *lockstep_slow(X86CPU *cpu, Jit *jit, TransBlock *tb, const Si
         cpu->jit.jump_f[i] = jit->leave_flags;
         cpu->jit.jump_m[i] = jit->leave;
         cpu->jit.lockstep_tag = &cpu->jit.jump_tag[i];
-        cpu->cpu_rip = target;
+        jit->lockstep_target = target;
         cpu->jit.scratch[4] = target; /* r9 */
         lockstep_stopped(jit, 0, true);
         want_state(cpu, site);
@@ -100,15 +79,17 @@ const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va)
         jit_group_failed(jit, tb, site->flags & SITE_STACK ? JIT_NO_STACK : JIT_NO_ADDRESS);
         return NULL;
     }
+    jit->stats.slow++;
     jit->stats.fallbacks[insn->mnemonic]++;
     cpu->insn = insn;
     insn->fn(cpu, insn);
     cpu->icount++;
     if (insn->flags & INSN_END) {
-        /* Repetition that came to its end goes on behind it. */
         if (!(site->flags & SITE_STRING) || cpu->cpu_rip == tb->rip + site->offset) {
-            return NULL;
-        }
+            cpu->jit.vec_wanted = VEC_NONE;
+            cpu->jit.x87_wanted = false;
+            return jit_next(cpu);
+        } /* a repetition that came to its end goes on behind it */
     } else {
         cpu->cpu_rip += insn->len;
     }

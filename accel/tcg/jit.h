@@ -41,8 +41,9 @@ typedef struct Link {
     const uint8_t *stub;     /* executable mapping */
     uint32_t id;
     uint32_t slot;
+    uint32_t mode;           /* of the block that it may lead to */
     int32_t used_index;      /* in Jit.slots_used, -1: is not there */
-    bool global;             /* which of these: leads to a global page */
+    bool global;             /* in which list there */
     bool flags_in_memory;    /* goes to the entry that takes them from there */
 } Link;
 
@@ -75,6 +76,34 @@ struct TransBlock {
     } insns[];               /* and the end */
 };
 
+/* Links whose slots lead to blocks. */
+typedef struct SlotList {
+    Link **links;
+    unsigned count;
+} SlotList;
+
+/* Beside an entry of the jump cache: valid if its tag is. */
+typedef struct JumpInfo {
+    TransBlock *tb;
+    bool global;             /* the mapping lasts until map_global_generation changes */
+} JumpInfo;
+
+/* Behind the jump cache, which has one entry for many addresses. */
+typedef struct Jump2 {
+    uint64_t tag;
+    uint32_t id;             /* of the block, which may be no more */
+    bool global;
+} Jump2;
+
+#define JUMP2_SETS 4096u
+#define JUMP2_WAYS 4u
+
+/* A map_generation or map_global_generation that has a number in salts. */
+typedef struct JitSpace {
+    uint64_t generation;
+    unsigned number;
+} JitSpace;
+
 /* What the slow path learns from the bytes behind its call. */
 typedef struct SiteInfo {
     uint32_t tb;             /* id */
@@ -94,9 +123,10 @@ enum {
     SITE_GROUP = 1u << 3,    /* the check serves later accesses too: a failed one ends the block */
     SITE_FILL = 1u << 4,     /* an access that missed the TLB; else: interpret */
     SITE_ALIGN = 1u << 5,    /* and must be aligned to its size */
+    SITE_QUICK = 1u << 8,    /* no access: interp_quick() may do */
     SITE_X87 = 1u << 1,      /* x87 state that the code behind it relies on */
     SITE_STACK = 1u << 7,    /* with SITE_GROUP: accesses by the stack pointer */
-    SITE_STRING = 1u << 8,   /* a string instruction */
+    SITE_STRING = 1u << 11,  /* a string instruction */
     SITE_R9 = 1u << 9,       /* the address is in r9 */
     SITE_R11 = 1u << 10,     /* in r11; in neither: it is a constant */
     SITE_LOOKUP = 1u << 6,   /* no access: the jump cache does not know the address r9 */
@@ -108,28 +138,47 @@ enum {
 /* Statistics, for `info jit` and -d stats. */
 typedef struct JitStats {
     uint64_t translated, translated_insns, translate_ns;
-    uint64_t entries, fills, slow, group_failed, links, flushes, map_changes;
+    uint64_t entries, interpreted, fills, slow, next, quick, group_failed, flushes;
+    uint64_t links, followed, refills, map_changes, global_changes;
     uint64_t *fallbacks;     /* by mnemonic */
 } JitStats;
 
+/* Debug modes (debug.c); a count of 0: off. */
+typedef struct JitDebug {
+    bool one_insn;          /* blocks of one instruction */
+    bool no_chain;          /* direct jumps always leave */
+    bool no_jump_cache;     /* indirect branches always leave */
+    bool no_groups;         /* a check for each stack access */
+    bool exact;             /* flags are right at every fault */
+    bool has_hot;           /* @hot counts */
+    uint32_t flush_every;   /* entries from the run loop: drop all that is translated */
+    uint32_t tlb_every;     /* the same: empty the TLB */
+    uint32_t exit_every;    /* one entry of so many, by chance, finds a poll wanted */
+    uint32_t hot;           /* interpretations before a block is translated */
+    uint32_t random;
+    uint64_t entries;
+} JitDebug;
+
 struct Jit {
     X86CPU *cpu;
+    JitDebug debug;
     CodeBuffer buffer;
     ZydisDecoder decoder;
     GPtrArray *blocks;       /* TransBlock by id; NULL where it was dropped */
     GPtrArray *links;        /* Link by id */
-    GPtrArray *slots_used[2]; /* links whose slots lead to blocks; the second: in global pages */
+    SlotList slots_used[2];  /* to local pages, to global ones */
     uint32_t slot_count;
-    uint64_t map_generation; /* that slots and jumps were filled under */
-    uint64_t map_global_generation;
+    uint64_t map_generation, map_global_generation; /* that slots were filled under */
     uint32_t modes[16];      /* the modes that have numbers, for salts */
     unsigned mode_count;
-    /*
-     * Count map changes, for salts; the second those of global pages, in which supervisor code is
-     * taken to lie until so many blocks turned up that do not.
-     */
-    uint32_t epoch, global_epoch;
-    uint32_t strays;
+    JitSpace spaces[64];
+    unsigned last_space;     /* the last number given out */
+    unsigned user_space, global_space; /* numbers of the current address space */
+    JumpInfo *jump_info;     /* as X86JitState.jump_tag */
+    Jump2 (*jumps2)[JUMP2_WAYS];
+    unsigned jump2_victim;
+    uint16_t *local_jumps;   /* entries of supervisor code on local pages */
+    unsigned local_count;
     Link *pending_link;      /* by which code was left: to be joined to what runs next */
     struct Trans *trans;     /* work space */
     bool flush_wanted;       /* the buffer is full */
@@ -141,12 +190,16 @@ struct Jit {
     bool x87_fits;           /* the host has what x87 state takes */
     unsigned vec_kind;       /* of the host: VEC_* */
     Lockstep *lockstep;      /* NULL: off */
+    uint64_t lockstep_target; /* of the indirect branch at the block's end */
     JitStats stats;
     /* Trampolines, executable mapping. */
     void (*enter)(const void *host);
     const uint8_t *leave;         /* state in registers, flags in memory */
     const uint8_t *leave_flags;   /* flags in the host's */
+    const uint8_t *leave_stored;  /* general registers in memory already */
     const uint8_t *leave_saved;   /* state in memory already */
+    const uint8_t *follow;        /* by exit_link; flags in memory */
+    const uint8_t *follow_flags;  /* flags in the host's */
     const uint8_t *slow;          /* call it; SiteInfo follows */
     const uint8_t *vec_load[4];   /* call it; clobbers r9 and flags; SiteInfo follows */
     const uint8_t *vec_save[4];
@@ -161,6 +214,7 @@ enum { VEC_NONE, VEC_SSE, VEC_AVX, VEC_AVX512 };
 typedef struct JitOptions {
     size_t code_size;  /* bytes of generated code at most */
     bool lockstep;     /* compare with the interpreter, block by block */
+    JitDebug debug;
 } JitOptions;
 
 /* A translator for @cpu; NULL and why not. */
@@ -168,8 +222,19 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error);
 void jit_free(Jit *jit);
 /* Runs translated code from the start of @block; false if the interpreter must (X86CPU.engine). */
 bool jit_run(X86CPU *cpu, Block *block);
+/* For -d stats (stats.c). */
+void jit_log_stats(const Jit *jit);
 /* Another thread wants the vCPU's attention (VcpuOps.kick). */
 void jit_kick(Vcpu *vcpu, uint32_t bits);
+
+/* --- debug modes (debug.c) ----------------------------------------------------------- */
+
+/* Modes joined by '+', as in "no-chain+flush:100"; unknown ones are an error. */
+bool jit_debug_parse(const char *text, JitDebug *debug, GError **error);
+/* Before a block is looked up for running. */
+void jit_debug_before(Jit *jit);
+/* True if translated code shall find that another thread wants attention. */
+bool jit_debug_exit(Jit *jit);
 
 /* --- blocks (blocks.c) ------------------------------------------------------------- */
 
@@ -183,11 +248,42 @@ void jit_block_publish(Jit *jit, TransBlock *tb);
 void jit_block_drop(Jit *jit, TransBlock *tb);
 /* Drops everything translated. Not while translated code runs. */
 void jit_flush(Jit *jit);
-#define JIT_EPOCHS 1024u /* that salts can tell apart */
-/* The address space changed: ways to other pages must be found anew, @global: to all of them. */
+/* The translation to run, made if the block is hot; NULL: none. */
+TransBlock *jit_find_or_translate(Jit *jit, Block *block, uint32_t mode);
+
+/* --- ways between blocks (links.c, salts.c) ------------------------------------------- */
+
+/*
+ * The address space changed, and with @global where global pages lie: ways to other pages must be
+ * found anew.
+ */
 void jit_map_changed(Jit *jit, bool global);
-/* Lets @link lead to @to from now on, in a global page or not. */
+/* Lets @link lead to @to from now on; @global: that page is a global one. */
 void jit_link(Jit *jit, Link *link, TransBlock *to, bool global);
+void jit_unlink(Jit *jit, Link *link);
+/* @link goes away, or was not in use. */
+void jit_slot_unused(Jit *jit, Link *link);
+/* Puts @tb into the jump cache. */
+void jit_remember(Jit *jit, TransBlock *tb, uint64_t salt, bool global);
+/* Puts what has @tag, address and salt, into the jump cache; NULL if it is not known. */
+const TransBlock *jit_refill_jump(Jit *jit, uint64_t tag);
+/* The code for @rip under @salt, from the jump cache or what is behind it; NULL: not known. */
+const void *jit_find_jump(Jit *jit, uint64_t rip, uint64_t salt);
+void jit_forget_jumps(Jit *jit);
+/* Joins the link by which code is being left to what the jump cache knows; NULL: leave. */
+const void *jit_follow(X86CPU *cpu);
+/* Takes notice of a changed address space. */
+void jit_note_map(Jit *jit);
+/* The salt of @mode in the current address space; 0: no numbers are left, jit_flush() must be. */
+uint64_t jit_salt(Jit *jit, uint32_t mode);
+/*
+ * After the instruction before RIP is done and all state is in memory: the next block's code if
+ * translated code may go on with it, else NULL. Raises what the fetch raises.
+ */
+const void *jit_next(X86CPU *cpu);
+
+/* --- more of blocks (blocks.c) ---------------------------------------------------------- */
+
 Link *jit_link_new(Jit *jit, TransBlock *from, uint64_t target);
 /* A decoded block is dropped, and what was translated from it. */
 void jit_block_dropped(void *opaque, Block *block);
@@ -239,6 +335,12 @@ void jit_group_failed(Jit *jit, TransBlock *tb, unsigned kind);
 void jit_isolate(Jit *jit, TransBlock *tb);
 void jit_flags_to_cpu(X86CPU *cpu);
 void jit_flags_from_cpu(X86CPU *cpu);
+
+/* True in debug modes that do something whenever the run loop enters translated code. */
+static inline bool jit_debug_by_entry(const Jit *jit)
+{
+    return jit->debug.flush_every || jit->debug.tlb_every || jit->debug.exit_every;
+}
 
 static inline unsigned jit_jump_hash(uint64_t rip)
 {

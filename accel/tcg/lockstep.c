@@ -235,6 +235,23 @@ void lockstep_begin(Jit *jit)
     lockstep_stopped(jit, 0, false);
 }
 
+/*
+ * An indirect branch led to the way out by an entry made for it. What missed the TLB between set
+ * RIP to the branch itself.
+ */
+static void end_branch(Jit *jit)
+{
+    X86CPU *cpu = jit->cpu;
+
+    if (cpu->jit.lockstep_tag) {
+        if (jit->lockstep->whole) {
+            cpu->cpu_rip = jit->lockstep_target;
+        }
+        *cpu->jit.lockstep_tag = 0;
+        cpu->jit.lockstep_tag = NULL;
+    }
+}
+
 void lockstep_end(Jit *jit, TransBlock *tb)
 {
     Lockstep *l = jit->lockstep;
@@ -242,6 +259,7 @@ void lockstep_end(Jit *jit, TransBlock *tb)
     unsigned count = l->whole ? tb->count : l->executed;
     bool same;
 
+    end_branch(jit);
     take(&l->after, cpu);
     for (unsigned i = 0; i < l->page_count; i++) {
         memcpy(l->pages[i].after, l->pages[i].host, GUEST_PAGE_SIZE);

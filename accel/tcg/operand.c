@@ -5,6 +5,7 @@
  */
 #include "accel/tcg/trans.h"
 #include "target-i386/interp/decode.h"
+#include "target-i386/interp/quick.h"
 
 /* RAX to RDI but RSP, and R12 to R15, are themselves; RSP is in r8; R8 to R11 stay in memory. */
 unsigned trans_host_reg(unsigned guest)
@@ -74,10 +75,22 @@ ColdStub *trans_cold(Trans *t, int kind, uint8_t *at)
     return stub;
 }
 
+/* True if interp_quick() may do the current instruction. */
+static bool is_quick(const TransInsn *ti)
+{
+    return interp_quick_knows(ti->zi.mnemonic) && !insn_is_undefined(ti->insn) &&
+           (ti->zi.mnemonic != ZYDIS_MNEMONIC_MOV ||
+            (ti->ops[1].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+             ZydisRegisterGetClass(ti->ops[1].reg.value) == ZYDIS_REGCLASS_CONTROL));
+}
+
 void trans_interpret(Trans *t)
 {
+    ColdStub *stub;
+
     trans_clobber_flags(t, trans_cur(t)->live_in);
-    trans_cold(t, COLD_SLOW, emit_jmp(&t->a));
+    stub = trans_cold(t, COLD_SLOW, emit_jmp(&t->a));
+    stub->site.flags |= is_quick(trans_cur(t)) ? SITE_QUICK : 0;
     t->flags = FLAGS_HOST; /* and in memory: the way back loads them */
 }
 

@@ -27,16 +27,17 @@ typedef struct Plan {
     unsigned spill_count;
 } Plan;
 
-static bool reads_all_before_write(const ZydisDecodedOperand *op)
+static bool reads_all_before_write(const TransInsn *ti, const ZydisDecodedOperand *op)
 {
-    /* What a write leaves of the old value makes it an input. */
+    /* What a write leaves of the old value makes it an input; BSF and BSR of 0 leave all of it. */
     return (op->actions & ZYDIS_OPERAND_ACTION_MASK_READ) || op->size < 32 ||
-           (op->actions & ZYDIS_OPERAND_ACTION_CONDWRITE);
+           (op->actions & ZYDIS_OPERAND_ACTION_CONDWRITE) ||
+           ti->zi.mnemonic == ZYDIS_MNEMONIC_BSF || ti->zi.mnemonic == ZYDIS_MNEMONIC_BSR;
 }
 
 /* The host register for @op, a spilled one by a temporary; H_NONE if none is left. */
-static unsigned place_register(Plan *plan, const ZydisDecodedOperand *op, const uint8_t *temps,
-                               unsigned temp_count)
+static unsigned place_register(const TransInsn *ti, Plan *plan, const ZydisDecodedOperand *op,
+                               const uint8_t *temps, unsigned temp_count)
 {
     unsigned guest = insn_register_offset(op->reg.value) / 8;
     unsigned host = trans_host_reg(guest);
@@ -57,7 +58,7 @@ static unsigned place_register(Plan *plan, const ZydisDecodedOperand *op, const 
         spill = &plan->spills[plan->spill_count];
         *spill = (Spill){.guest = guest, .temp = temps[plan->spill_count++]};
     }
-    spill->load |= reads_all_before_write(op);
+    spill->load |= reads_all_before_write(ti, op);
     spill->store |= (op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
     return spill->temp;
 }
@@ -85,7 +86,7 @@ static bool place_registers(TransInsn *ti, Plan *plan, const uint8_t *temps, uns
             f->high_byte = true; /* its field keeps its number: 4 to 7 */
             continue;
         }
-        host = place_register(plan, op, temps, temp_count);
+        host = place_register(ti, plan, op, temps, temp_count);
         if (host == H_NONE) {
             return false;
         }

@@ -13,7 +13,7 @@
 #define HOT_AFTER       4u  /* interpretations */
 #define GROUP_FAILURES 16u  /* that are looked at together */
 #define GROUP_PATIENCE (GROUP_FAILURES * 3000u) /* host TSC ticks in which they are too many */
-#define STRAYS         64u  /* supervisor blocks in pages that are not global */
+#define SPACES       1024u  /* that salts can tell apart */
 
 /* Whose state this thread's GS points to. */
 static __thread X86CPU *gs_owner;
@@ -26,55 +26,44 @@ static void point_gs(X86CPU *cpu)
     }
 }
 
-/* --- salts ------------------------------------------------------------------------ */
+/* --- address spaces ------------------------------------------------------------------ */
 
-static unsigned mode_number(Jit *jit, uint32_t mode)
+void jit_forget_jumps(Jit *jit)
 {
-    for (unsigned i = 0; i < jit->mode_count; i++) {
-        if (jit->modes[i] == mode) {
-            return i + 1;
-        }
-    }
-    if (jit->mode_count == G_N_ELEMENTS(jit->modes) - 1) {
-        jit->mode_count = 0;
-        memset(jit->cpu->jit.jump_tag, 0, sizeof(jit->cpu->jit.jump_tag));
-    }
-    jit->modes[jit->mode_count++] = mode;
-    return jit->mode_count;
+    memset(jit->cpu->jit.jump_tag, 0, sizeof(jit->cpu->jit.jump_tag));
+    memset(jit->jumps2, 0, sizeof(jit->jumps2[0]) * JUMP2_SETS);
+    jit->local_count = 0;
 }
 
-/*
- * To be added to addresses: bits 61:48, in which canonical ones of one half are alike; never 0.
- */
-static uint64_t salt_of(Jit *jit, uint32_t mode)
+/* The number of what map_generation or map_global_generation was @generation. */
+static unsigned space_number(Jit *jit, uint64_t generation)
 {
-    bool global = !(mode & MODE_USER) && jit->strays < STRAYS;
-    uint32_t epoch = global ? jit->global_epoch : jit->epoch;
+    JitSpace *space = &jit->spaces[generation % G_N_ELEMENTS(jit->spaces)];
 
-    return ((uint64_t)(epoch % JIT_EPOCHS) << 4 | mode_number(jit, mode)) << 48;
+    if (space->generation != generation) {
+        *space = (JitSpace){.generation = generation, .number = ++jit->last_space};
+    }
+    return space->number;
 }
 
-/* True if the jump cache may name @block under the salt of @mode. */
-static bool salt_fits(Jit *jit, uint32_t mode, bool global)
+void jit_note_map(Jit *jit)
 {
-    if ((mode & MODE_USER) || global || jit->strays >= STRAYS) {
-        return true;
-    }
-    if (++jit->strays == STRAYS) {
-        memset(jit->cpu->jit.jump_tag, 0, sizeof(jit->cpu->jit.jump_tag));
-    }
-    return false;
-}
+    const X86CPU *cpu = jit->cpu;
+    bool global = jit->map_global_generation != cpu->map_global_generation;
 
-static void note_map(Jit *jit)
-{
-    X86CPU *cpu = jit->cpu;
-
-    if (jit->map_generation != cpu->map_generation) {
-        jit_map_changed(jit, jit->map_global_generation != cpu->map_global_generation);
-        jit->map_generation = cpu->map_generation;
-        jit->map_global_generation = cpu->map_global_generation;
+    if (!global && jit->map_generation == cpu->map_generation) {
+        return;
     }
+    jit->map_generation = cpu->map_generation;
+    jit->map_global_generation = cpu->map_global_generation;
+    jit_map_changed(jit, global);
+    if (jit->last_space >= SPACES - 3) {
+        jit_forget_jumps(jit);
+        memset(jit->spaces, 0, sizeof(jit->spaces));
+        jit->last_space = 0;
+    }
+    jit->user_space = space_number(jit, jit->map_generation);
+    jit->global_space = space_number(jit, jit->map_global_generation);
 }
 
 void jit_kick(Vcpu *vcpu, uint32_t bits)
@@ -103,17 +92,18 @@ void jit_group_failed(Jit *jit, TransBlock *tb, unsigned kind)
     tb->group_time = now;
 }
 
-/* The translation to run, made if the block is hot; NULL: none. */
-static TransBlock *find_or_translate(Jit *jit, Block *block, uint32_t mode)
+TransBlock *jit_find_or_translate(Jit *jit, Block *block, uint32_t mode)
 {
     TransBlock *tb = jit_find(jit, block, mode);
 
     if (G_UNLIKELY(!tb)) {
         if (block->heat < jit->threshold || block->bytes == 0) {
             block->heat++;
+            jit->stats.interpreted++;
             return NULL;
         }
-        return jit_translate(jit, block, mode, 0);
+        return jit_translate(jit, block, mode,
+                             jit->debug.no_groups ? JIT_NO_STACK | JIT_NO_ADDRESS : 0);
     }
     if (G_UNLIKELY(tb->ungroup)) {
         unsigned no_groups = tb->no_groups | tb->ungroup;
@@ -125,26 +115,69 @@ static TransBlock *find_or_translate(Jit *jit, Block *block, uint32_t mode)
 }
 
 /* What the links and the jump cache learn of where @tb was found. */
-static void remember(Jit *jit, TransBlock *tb)
+static void learn(Jit *jit, TransBlock *tb, uint64_t salt)
 {
-    X86JitState *state = &jit->cpu->jit;
-    unsigned i = jit_jump_hash(tb->rip);
+    Link *link = jit->pending_link;
     bool global = code_found_global(jit->cpu, tb->block);
 
+    jit->pending_link = NULL;
     if (jit->lockstep) {
         return;
     }
-    if (salt_fits(jit, tb->mode, global)) {
-        state->jump_tag[i] = -(tb->rip + salt_of(jit, tb->mode));
-        state->jump_f[i] = tb->entry;
-        state->jump_m[i] = tb->entry_m;
+    if (!jit->debug.no_jump_cache) {
+        jit_remember(jit, tb, salt, global);
     }
-    if (jit->pending_link) {
-        if (jit->pending_link->target == tb->rip) {
-            jit_link(jit, jit->pending_link, tb, global);
+    if (link && !jit->debug.no_chain && link->target == tb->rip && link->mode == tb->mode) {
+        jit_link(jit, link, tb, global);
+    }
+}
+
+/* Sets the salt; false if another thread wants attention. */
+static bool set_salt(X86CPU *cpu, uint64_t salt)
+{
+    __atomic_store_n(&cpu->jit.salt, salt, __ATOMIC_SEQ_CST);
+    /* A kick may have spoiled the salt of before: the run loop looks again. */
+    return !__atomic_load_n(&cpu->jit.poll, __ATOMIC_SEQ_CST);
+}
+
+const void *jit_next(X86CPU *cpu)
+{
+    Jit *jit = cpu->jit.jit;
+    uint32_t mode = jit_mode(cpu);
+    const void *host;
+    uint64_t salt;
+
+    if (vcpu_pending(&cpu->vcpu) || cpu->vcpu.halted || cpu->debug_active ||
+        mode == MODE_NEVER || log_enabled(LOG_EXEC) || jit_debug_by_entry(jit)) {
+        return NULL;
+    }
+    jit_note_map(jit);
+    salt = jit_salt(jit, mode);
+    if (!salt) {
+        return NULL;
+    }
+    host = jit_find_jump(jit, cpu->cpu_rip, salt);
+    if (!host) {
+        Block *block = code_find(cpu, code_jump_entries(cpu->code));
+        /* Behind STI the run loop interprets, so that the block must become hot here. */
+        TransBlock *tb = cpu->interrupt_shadow ? jit_find_or_translate(jit, block, mode)
+                                               : jit_find(jit, block, mode);
+
+        if (!tb || tb->ungroup) {
+            return NULL;
         }
-        jit->pending_link = NULL;
+        learn(jit, tb, salt);
+        host = tb->entry_m;
     }
+    jit->known_pending = 0;
+    if (!set_salt(cpu, salt)) {
+        return NULL;
+    }
+    cpu->interrupt_shadow = false; /* the next instruction runs now, and no event before it */
+    jit_flags_from_cpu(cpu);
+    cpu->jit.leave = false;
+    jit->stats.next++;
+    return host;
 }
 
 /* After translated code was left by a link: RIP is its target. */
@@ -156,7 +189,6 @@ static void after_link(Jit *jit)
     cpu->jit.exit_link = 0;
     cpu->cpu_rip = link->target;
     jit->pending_link = link;
-    jit_flags_to_cpu(cpu);
 }
 
 static void run_in_lockstep(Jit *jit, TransBlock *tb)
@@ -172,10 +204,6 @@ static void run_in_lockstep(Jit *jit, TransBlock *tb)
         after_link(jit);
     }
     jit->pending_link = NULL;
-    if (cpu->jit.lockstep_tag) {
-        *cpu->jit.lockstep_tag = 0;
-        cpu->jit.lockstep_tag = NULL;
-    }
     lockstep_end(jit, tb);
 }
 
@@ -186,26 +214,29 @@ bool jit_run(X86CPU *cpu, Block *block)
     TransBlock *tb;
     uint64_t salt;
 
-    note_map(jit);
+    jit_debug_before(jit);
+    jit_note_map(jit);
     if (jit->skip || mode == MODE_NEVER || log_enabled(LOG_EXEC)) {
         jit->skip = false;
         jit->pending_link = NULL;
         return false;
     }
-    tb = find_or_translate(jit, block, mode);
+    salt = jit_salt(jit, mode);
+    tb = salt ? jit_find_or_translate(jit, block, mode) : NULL;
     if (!tb) {
-        if (jit->flush_wanted) {
+        if (jit->flush_wanted || !salt) {
             jit_flush(jit);
         }
         jit->pending_link = NULL;
         return false;
     }
-    remember(jit, tb);
-    salt = salt_of(jit, mode);
+    learn(jit, tb, salt);
     jit->known_pending = vcpu_pending(&cpu->vcpu);
-    __atomic_store_n(&cpu->jit.salt, salt, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&cpu->jit.poll, __ATOMIC_SEQ_CST)) {
-        return true; /* a kick spoiled the salt of before: the run loop looks again */
+    if (!set_salt(cpu, salt)) {
+        return true;
+    }
+    if (jit_debug_exit(jit)) {
+        jit_kick(&cpu->vcpu, 0);
     }
     jit_flags_from_cpu(cpu);
     cpu->jit.leave = false;
@@ -215,7 +246,11 @@ bool jit_run(X86CPU *cpu, Block *block)
         run_in_lockstep(jit, tb);
         return true;
     }
+    cpu->jit.flags_left = false;
     jit->enter(tb->entry_m);
+    if (cpu->jit.flags_left) {
+        jit_flags_to_cpu(cpu);
+    }
     jit_x87_settle(cpu);
     if (cpu->jit.exit_link) {
         after_link(jit);
@@ -246,16 +281,20 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
     ZydisDecoderInit(&jit->decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
     jit->blocks = g_ptr_array_new();
     jit->links = g_ptr_array_new();
-    jit->slots_used[false] = g_ptr_array_new();
-    jit->slots_used[true] = g_ptr_array_new();
+    for (unsigned i = 0; i < G_N_ELEMENTS(jit->slots_used); i++) {
+        jit->slots_used[i].links = g_new(Link *, JIT_SLOTS);
+    }
+    jit->jump_info = g_new0(JumpInfo, 1u << JIT_JUMP_BITS);
+    jit->jumps2 = g_malloc0(sizeof(Jump2[JUMP2_WAYS]) * JUMP2_SETS);
+    jit->local_jumps = g_new(uint16_t, 1u << JIT_JUMP_BITS);
     jit->trans = g_new0(Trans, 1);
     jit->stats.fallbacks = g_new0(uint64_t, ZYDIS_MNEMONIC_MAX_VALUE + 1);
-    jit->threshold = HOT_AFTER;
+    jit->debug = options->debug;
+    jit->threshold = options->debug.has_hot ? options->debug.hot : HOT_AFTER;
+    jit->exact = options->debug.exact;
     jit->bmi2 = __builtin_cpu_supports("bmi2");
     jit->vec_kind = host_vector_kind();
     jit->x87_fits = x87_host_fits();
-    jit->map_generation = cpu->map_generation;
-    jit->map_global_generation = cpu->map_global_generation;
     jit_emit_trampolines(jit);
     if (options->lockstep) {
         jit->lockstep = lockstep_new();
@@ -266,6 +305,7 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
     cpu->jit.mxcsr_default = 0x1f80;
     cpu->engine = jit_run;
     code_cache_watch(cpu->code, jit_block_dropped, jit);
+    code_cache_limit(cpu->code, options->debug.one_insn ? 1 : BLOCK_MAX_INSNS);
     return jit;
 }
 
@@ -277,8 +317,12 @@ void jit_free(Jit *jit)
     jit->cpu->jit.jit = NULL;
     g_ptr_array_free(jit->blocks, true);
     g_ptr_array_free(jit->links, true);
-    g_ptr_array_free(jit->slots_used[false], true);
-    g_ptr_array_free(jit->slots_used[true], true);
+    for (unsigned i = 0; i < G_N_ELEMENTS(jit->slots_used); i++) {
+        g_free(jit->slots_used[i].links);
+    }
+    g_free(jit->jump_info);
+    g_free(jit->jumps2);
+    g_free(jit->local_jumps);
     g_free(jit->trans);
     lockstep_free(jit->lockstep);
     g_free(jit->stats.fallbacks);

@@ -15,6 +15,12 @@ static bool is_gpr(ZydisRegister reg)
     return reg >= ZYDIS_REGISTER_AL && reg <= ZYDIS_REGISTER_R15;
 }
 
+static unsigned encoding_kind(const ZydisDecodedInstruction *zi)
+{
+    return zi->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX ? VEC_AVX512
+           : zi->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX ? VEC_AVX : VEC_SSE;
+}
+
 static unsigned vector_kind(const ZydisDecodedInstruction *zi, ZydisRegisterClass class)
 {
     switch (class) {
@@ -23,11 +29,18 @@ static unsigned vector_kind(const ZydisDecodedInstruction *zi, ZydisRegisterClas
         return VEC_AVX512;
     case ZYDIS_REGCLASS_XMM:
     case ZYDIS_REGCLASS_YMM:
-        return zi->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX ? VEC_AVX512
-               : zi->encoding == ZYDIS_INSTRUCTION_ENCODING_VEX ? VEC_AVX : VEC_SSE;
+        return encoding_kind(zi);
     default:
         return VEC_NONE;
     }
+}
+
+/* CVTSD2SI and the like from memory name no vector register, but round and report by MXCSR. */
+static bool is_float(const ZydisDecodedOperand *op)
+{
+    return op->element_type == ZYDIS_ELEMENT_TYPE_FLOAT16 ||
+           op->element_type == ZYDIS_ELEMENT_TYPE_FLOAT32 ||
+           op->element_type == ZYDIS_ELEMENT_TYPE_FLOAT64;
 }
 
 /* An operand register that the host's copy of the instruction can use. */
@@ -84,6 +97,9 @@ static bool operands_fit(TransInsn *ti)
                 return false;
             }
             ti->mem = i;
+            if (is_float(op)) {
+                ti->vec = MAX(ti->vec, encoding_kind(&ti->zi));
+            }
             break;
         case ZYDIS_OPERAND_TYPE_IMMEDIATE:
             break;
@@ -223,6 +239,7 @@ static TransKind classify_stack(const TransInsn *ti)
     switch (ti->zi.mnemonic) {
     case ZYDIS_MNEMONIC_PUSH:
         return op->type == ZYDIS_OPERAND_TYPE_IMMEDIATE ||
+                       (op->type == ZYDIS_OPERAND_TYPE_MEMORY && op->size == 64) ||
                        (op->type == ZYDIS_OPERAND_TYPE_REGISTER && is_gpr(op->reg.value))
                    ? KIND_PUSH
                    : KIND_INTERPRET;

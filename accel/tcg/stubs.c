@@ -92,17 +92,28 @@ static void emit_save_vector(Jit *jit, Asm *a)
     }
 }
 
-static void emit_leave(Jit *jit, Asm *a)
+/* lahf; seto al; mov [flags], ax. Clobbers r9. */
+static void emit_keep_flags(Asm *a)
 {
-    jit->leave_flags = here(jit, a);
     emit_mov(a, H_R9, H_RAX);
-    put8(a, 0x9f); /* lahf; seto al; mov [flags], ax */
+    put8(a, 0x9f);
     emit_op_reg(a, false, 0x0f90, 0, H_RAX);
     put8(a, 0x66);
     emit_op_mem(a, false, 0x89, H_RAX, GS(jit.flags));
     emit_mov(a, H_RAX, H_R9);
+}
+
+static void emit_leave(Jit *jit, Asm *a)
+{
+    jit->leave_flags = here(jit, a);
+    emit_keep_flags(a);
     jit->leave = here(jit, a);
     store_pinned(a);
+    jit->leave_stored = here(jit, a);
+    put8(a, 0x65); /* mov byte [flags_left], 1 */
+    put8(a, 0xc6);
+    emit_modrm_mem(a, 0, &GS(jit.flags_left));
+    put8(a, 1);
     emit_save_vector(jit, a);
     jit_emit_x87_save_if_loaded(jit, a);
     jit->leave_saved = here(jit, a);
@@ -157,12 +168,15 @@ static void emit_mask_move(Asm *a, unsigned reg, bool store)
     emit_modrm_mem(a, reg, &m);
 }
 
-static void emit_vector_moves(Asm *a, unsigned kind, bool store)
+/* A VEX instruction clears what is above its result, up to the width that the CPU has: the whole
+ * registers are moved where that is 512 bits. */
+static void emit_vector_moves(Jit *jit, Asm *a, unsigned kind, bool store)
 {
     unsigned count = kind == VEC_AVX512 ? 32 : 16;
+    unsigned width = kind == VEC_AVX ? jit->vec_kind : kind;
 
     for (unsigned reg = 0; reg < count; reg++) {
-        emit_vector_move(a, kind, reg, store);
+        emit_vector_move(a, width, reg, store);
     }
     for (unsigned reg = 0; kind == VEC_AVX512 && reg < 8; reg++) {
         emit_mask_move(a, reg, store);
@@ -186,7 +200,7 @@ static void emit_set_vec(Asm *a, unsigned kind)
 static void emit_vec_save(Jit *jit, Asm *a, unsigned kind)
 {
     jit->vec_save[kind] = here(jit, a);
-    emit_vector_moves(a, kind, true);
+    emit_vector_moves(jit, a, kind, true);
     emit_mxcsr(a, true, GS(x87.mxcsr));
     emit_mxcsr(a, false, GS(jit.mxcsr_default));
     if (kind >= VEC_AVX) {
@@ -204,7 +218,7 @@ static void emit_vec_load(Jit *jit, Asm *a, unsigned kind)
     jit->vec_load[kind] = here(jit, a);
     emit_save_vector(jit, a);
     emit_mxcsr(a, false, GS(x87.mxcsr));
-    emit_vector_moves(a, kind, false);
+    emit_vector_moves(jit, a, kind, false);
     emit_set_vec(a, kind);
     put8(a, 0xc3);
 }
@@ -235,6 +249,22 @@ static void emit_resume(Asm *a)
     emit_load(a, H_R10, SCRATCH(0));
     emit_load(a, H_R11, SCRATCH(3));
     emit_op_mem(a, false, 0xff, 4, GS(jit.resume));
+}
+
+/* Left by a link: joined without leaving if the jump cache knows where it leads. */
+static void emit_follow(Jit *jit, Asm *a)
+{
+    uint8_t *leave;
+
+    jit->follow_flags = here(jit, a);
+    emit_keep_flags(a);
+    jit->follow = here(jit, a);
+    store_pinned(a);
+    emit_call_c(a, jit_follow);
+    emit_op_reg(a, true, 0x85, H_RAX, H_RAX);
+    leave = emit_jcc(a, CC_E);
+    emit_resume(a);
+    patch_rel32(leave, jit->buffer.rw + (jit->leave_stored - jit->buffer.rx));
 }
 
 /*
@@ -293,6 +323,7 @@ void jit_emit_trampolines(Jit *jit)
     jit_emit_x87_load(jit, &a);
     emit_enter(jit, &a);
     emit_leave(jit, &a);
+    emit_follow(jit, &a);
     emit_slow(jit, &a);
     jit->buffer.hot = a.p;
     code_buffer_keep(&jit->buffer);

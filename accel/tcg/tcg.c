@@ -72,6 +72,11 @@ static void *tcg_machine_new(const struct Config *config, MemorySpace *memory, G
         if (group_get_uint(group, "tb-size", &size, NULL)) {
             tcg->options.code_size = size << 20;
         }
+        if (group_get(group, "debug") &&
+            !jit_debug_parse(group_get(group, "debug"), &tcg->options.debug, error)) {
+            g_free(tcg);
+            return NULL;
+        }
     }
     tcg->icount = tcg_icount_new(config);
     return tcg;
@@ -114,6 +119,15 @@ static void tcg_vcpu_free(Vcpu *vcpu)
     icount_remove_vcpu(vcpu);
 }
 
+static void tcg_log_stats(Vcpu *vcpu)
+{
+    const Jit *jit = x86_cpu(vcpu)->jit.jit;
+
+    if (jit) {
+        jit_log_stats(jit);
+    }
+}
+
 static const AccelOps tcg_accel = {
     .name = "tcg",
     .desc = "our own CPU, on every host",
@@ -123,6 +137,7 @@ static const AccelOps tcg_accel = {
     .machine_free = tcg_machine_free,
     .vcpu_init = tcg_vcpu_init,
     .vcpu_free = tcg_vcpu_free,
+    .vcpu_log_stats = tcg_log_stats,
 };
 
 ACCEL_TYPE(tcg_accel);

@@ -2,6 +2,8 @@
 /* One block's translation: from the scan to code that may run. */
 #include "accel/tcg/x87.h"
 
+#include <time.h>
+
 #define INSN_CODE_MAX 192 /* bytes that one instruction's hot code takes at most */
 #define STUB_CODE_MAX 96
 
@@ -290,7 +292,7 @@ static void emit_link_stub(Trans *t, Asm *a, const ColdStub *stub)
     link->stub = code_rx(&t->jit->buffer, a->p);
     emit_op_mem(a, false, 0xc7, 0, GS(jit.exit_link));
     put32(a, link->id);
-    jump_to(a, t->jit, stub->flags_in_memory ? t->jit->leave : t->jit->leave_flags);
+    jump_to(a, t->jit, stub->flags_in_memory ? t->jit->follow : t->jit->follow_flags);
     if (!link->at) {
         t->cpu->jit.slots[link->slot] = link->stub;
     }
@@ -379,15 +381,25 @@ static void emit_block(Trans *t)
     tb->flags_in = t->insns[0].live_in;
 }
 
+static uint64_t host_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * (uint64_t)1000000000 + now.tv_nsec;
+}
+
 TransBlock *jit_translate(Jit *jit, Block *block, uint32_t mode, unsigned no_groups)
 {
     Trans *t = jit->trans;
     TransBlock *tb;
+    uint64_t begin;
 
     if (!room_left(&jit->buffer, block->count) || jit->slot_count + LINKS_MAX > JIT_SLOTS) {
         jit->flush_wanted = true;
         return NULL;
     }
+    begin = host_ns();
     tb = jit_block_new(jit, block, mode);
     tb->no_groups = no_groups;
     t->jit = jit;
@@ -414,5 +426,6 @@ TransBlock *jit_translate(Jit *jit, Block *block, uint32_t mode, unsigned no_gro
     jit_block_publish(jit, tb);
     jit->stats.translated++;
     jit->stats.translated_insns += block->count;
+    jit->stats.translate_ns += host_ns() - begin;
     return tb;
 }

@@ -4,11 +4,6 @@
 
 #include "target-i386/interp/vector.h"
 
-bool x87_mode_fits(const X86CPU *cpu)
-{
-    return !(~cpu->x87.fcw & FPU_ALL) && !(cpu->x87.fsw & FPU_ES);
-}
-
 bool x87_insn_uses(const ZydisDecodedInstruction *zi)
 {
     switch (zi->meta.category) {

@@ -74,6 +74,8 @@ static const OptKey accel_keys[] = {
      .help = "run each block translated and interpreted, and compare (tcg; slow)"},
     {.name = "halt-poll-ns", .type = OPT_UINT, .max = 1000000000,
      .help = "ns that a halted CPU is waited for before its thread sleeps (kvm)"},
+    {.name = "debug", .type = OPT_STRING,
+     .help = "debug modes of the translator, joined by '+' (tcg; see docs/testing.md)"},
     {0},
 };
 static const OptSchema accel_option = {

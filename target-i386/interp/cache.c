@@ -62,6 +62,7 @@ struct CodeCache {
     bool queue_all;       /* the queue overflowed */
     bool local;           /* what was looked up last lies in pages that are not all global */
     unsigned insns;       /* decoded and alive */
+    unsigned block_insns; /* at most in a block */
     GPtrArray *retired;   /* blocks to free when none runs */
     void (*dropped)(void *opaque, Block *block); /* NULL: nobody wants to know */
     void *dropped_opaque;
@@ -114,6 +115,7 @@ CodeCache *code_cache_new(X86CPU *cpu, CodeDomain *domain)
     cache->queue = g_array_new(false, false, sizeof(Invalidation));
     cache->retired = g_ptr_array_new_with_free_func(g_free);
     cache->scratch = g_malloc0(sizeof(Block) + sizeof(Insn));
+    cache->block_insns = BLOCK_MAX_INSNS;
     g_mutex_init(&cache->lock);
     g_mutex_lock(&domain->lock);
     g_ptr_array_add(domain->caches, cache);
@@ -154,6 +156,11 @@ void code_cache_free(CodeCache *cache)
 CodeDomain *code_cache_domain(CodeCache *cache)
 {
     return cache->domain;
+}
+
+void code_cache_limit(CodeCache *cache, unsigned insns)
+{
+    cache->block_insns = insns;
 }
 
 void code_cache_watch(CodeCache *cache, void (*dropped)(void *opaque, Block *block), void *opaque)
@@ -681,7 +688,7 @@ static Block *build_block(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
         }
         bytes += insns[count].len;
         count++;
-    } while (!(insns[count - 1].flags & INSN_END) && count < BLOCK_MAX_INSNS && bytes < room);
+    } while (!(insns[count - 1].flags & INSN_END) && count < cache->block_insns && bytes < room);
     block = block_new(insns, count, bytes, decode_mode(cpu));
     block->ram = page_ram(entry) + offset;
     block_insert(cache, block, page, NULL);

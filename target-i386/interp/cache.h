@@ -87,6 +87,8 @@ typedef struct JumpEntry {
 
 /* Calls @dropped for each block that is dropped, before it is; its own thread. */
 void code_cache_watch(CodeCache *cache, void (*dropped)(void *opaque, Block *block), void *opaque);
+/* From now on at most @insns instructions make a block. */
+void code_cache_limit(CodeCache *cache, unsigned insns);
 /*
  * Copies the bytes of @block, which starts at the CPU's RIP, into @out, of 15 * BLOCK_MAX_INSNS.
  */

@@ -65,13 +65,6 @@ bool descriptor_fetch_high(X86CPU *cpu, Descriptor *d)
     return ((d->high >> 40) & 0x1f) == 0; /* type of the upper half is zero: SDM 3A 5.8.3.1 */
 }
 
-uint32_t descriptor_limit(const Descriptor *d)
-{
-    uint32_t limit = (d->raw & 0xffff) | ((d->raw >> 32) & 0xf0000);
-
-    return (d->raw >> 55) & 1 ? (limit << 12) | 0xfff : limit;
-}
-
 uint64_t gate_offset(const Descriptor *d, bool wide)
 {
     uint64_t offset = (d->raw & 0xffff) | ((d->raw >> 32) & 0xffff0000);
@@ -79,24 +72,11 @@ uint64_t gate_offset(const Descriptor *d, bool wide)
     return wide ? offset | (d->high << 32) : offset;
 }
 
-static uint32_t descriptor_base(const Descriptor *d)
-{
-    return ((d->raw >> 16) & 0xffffff) | ((d->raw >> 32) & 0xff000000);
-}
-
 uint64_t descriptor_system_base(const X86CPU *cpu, const Descriptor *d)
 {
-    return cpu_long_mode(cpu) ? descriptor_base(d) | (d->high << 32) : descriptor_base(d);
-}
+    uint32_t low = descriptor_segment(d, 0).base;
 
-X86Segment descriptor_segment(const Descriptor *d, uint16_t selector)
-{
-    return (X86Segment){
-        .base = descriptor_base(d),
-        .limit = descriptor_limit(d),
-        .attr = (d->raw >> 40) & 0xf0ff,
-        .selector = selector,
-    };
+    return cpu_long_mode(cpu) ? low | (d->high << 32) : low;
 }
 
 /* Changes bits of the byte at @va, as one locked access where it is plain RAM. */
@@ -126,11 +106,6 @@ void descriptor_set_accessed(X86CPU *cpu, Descriptor *d)
 void descriptor_set_busy(X86CPU *cpu, uint64_t va, bool busy)
 {
     table_byte_modify(cpu, va + 5, busy ? 2 : 0, busy ? 0 : 2);
-}
-
-X86Segment segment_null(uint16_t selector)
-{
-    return (X86Segment){.attr = SEG_ATTR_UNUSABLE, .selector = selector};
 }
 
 /*
@@ -165,47 +140,6 @@ bool segment_contains(const X86Segment *seg, uint64_t offset, unsigned size)
         return offset > seg->limit && last <= top;
     }
     return last <= seg->limit;
-}
-
-void segments_drop_inner(X86CPU *cpu)
-{
-    static const SegReg regs[] = {SEG_ES, SEG_DS, SEG_FS, SEG_GS};
-
-    for (unsigned i = 0; i < G_N_ELEMENTS(regs); i++) {
-        X86Segment *seg = &cpu->seg[regs[i]];
-        unsigned dpl = (seg->attr >> SEG_ATTR_DPL_SHIFT) & 3;
-        bool conforming = (seg->attr & (DESC_CODE | DESC_CONFORMING)) ==
-                          (DESC_CODE | DESC_CONFORMING);
-
-        if (!(seg->attr & SEG_ATTR_UNUSABLE) && !conforming && dpl < cpu->cpl) {
-            *seg = segment_null(0);
-        }
-    }
-}
-
-void cpu_set_cs(X86CPU *cpu, const Descriptor *d, unsigned cpl)
-{
-    cpu->seg[SEG_CS] = descriptor_segment(d, (d->selector & ~3) | cpl);
-    cpu->cpl = cpl;
-    cpu_update_mode(cpu);
-}
-
-void cpu_set_flat_cs_ss(X86CPU *cpu, uint16_t cs, uint16_t ss, unsigned cpl, bool code64)
-{
-    uint32_t common = SEG_ATTR_G | SEG_ATTR_P | SEG_ATTR_S | (cpl << SEG_ATTR_DPL_SHIFT);
-
-    cpu->seg[SEG_CS] = (X86Segment){
-        .limit = 0xffffffff,
-        .attr = common | 0xb | (code64 ? SEG_ATTR_L : SEG_ATTR_DB),
-        .selector = (cs & ~3) | cpl,
-    };
-    cpu->seg[SEG_SS] = (X86Segment){
-        .limit = 0xffffffff,
-        .attr = common | 0x3 | SEG_ATTR_DB,
-        .selector = (ss & ~3) | cpl,
-    };
-    cpu->cpl = cpl;
-    cpu_update_mode(cpu);
 }
 
 void stack_segment_check(X86CPU *cpu, uint16_t selector, unsigned dpl, X86Exception vector,

@@ -297,6 +297,30 @@ bool interp_step(X86CPU *cpu)
     }
 }
 
+bool interp_block(X86CPU *cpu)
+{
+    Block *block;
+
+    cpu->exception.vector = -1;
+    __atomic_store_n(&cpu->jit.poll, 0, __ATOMIC_SEQ_CST);
+    if (vcpu_pending(&cpu->vcpu) & VCPU_CODE_CHANGED) {
+        code_drain(cpu);
+    }
+    switch (sigsetjmp(cpu->run_jump, 0)) {
+    case LANDED_EXCEPTION:
+        run_landed(cpu);
+        return false;
+    case LANDED_LEAVE:
+        return true;
+    default:
+        block = code_find(cpu, code_jump_entries(cpu->code));
+        if (!cpu->engine || !cpu->engine(cpu, block)) {
+            run_block(cpu, block);
+        }
+        return true;
+    }
+}
+
 static void landed_outside(X86CPU *cpu)
 {
     run_landed(cpu);

@@ -19,6 +19,12 @@ bool interp_run_for(X86CPU *cpu, uint64_t instructions);
  * exception, which is left undelivered in cpu->exception.
  */
 bool interp_step(X86CPU *cpu);
+/*
+ * Executes the block at RIP, by the engine if there is one; of what is pending only changes of
+ * code count.
+ * False as in interp_step().
+ */
+bool interp_block(X86CPU *cpu);
 /* Executes one instruction and delivers what it raises, debug traps as well. */
 void interp_execute_one(X86CPU *cpu);
 /* What interp_deliver() delivers: an exception may become #DF by what went before (SDM 3A 6.15). */

@@ -3,22 +3,24 @@
 machine shows under tcg. Apart from test_kvm.py (make check-kvm-boot): a KVM that is itself emulated
 takes some ten minutes for it. KVM_BOOT_TIMEOUT bounds that (seconds)."""
 import os
+import re
 import subprocess
 import time
 
 import vmtest
-from vmtest import Skip, check, contains, equal, run_in_guest, write_file
+from vmtest import Skip, check, contains, equal, run_in_guest, run_program, write_file
 
 TIMEOUT = int(os.environ.get("KVM_BOOT_TIMEOUT", "2400"))
 ODDITIES = os.environ.get("KVM_ODDITIES", f"{vmtest.ROOT}/build/tests/guest/kvm-oddities")
 FILE = '''[memory]
   size = "512M"
 [cpu]
-  base_cpudef = "Nehalem"
-  add_features = "aes pclmulqdq"
+  base_cpudef = "%s"
 '''
-# Linux's own words: how it knows the clock's rate, which it learns from kvmclock.
-OF_THE_CLOCK = {"tsc_known_freq", "constant_tsc", "nonstop_tsc", "tsc_reliable"}
+MODELS = ("Haswell", "Nehalem", "x86-64-v1")  # some KVMs reach little
+# Words of Linux for what no CPUID says: how it knows the clock's rate (from kvmclock), and a bit of
+# MSR 0xce, which KVM has.
+NOT_OF_CPUID = {"tsc_known_freq", "constant_tsc", "nonstop_tsc", "tsc_reliable", "cpuid_fault"}
 
 
 def need_kvm():
@@ -28,7 +30,16 @@ def need_kvm():
 
 def flags(text):
     line = next(line for line in text.splitlines() if line.startswith("flags"))
-    return set(line.split(":")[1].split()) - OF_THE_CLOCK
+    return set(line.split(":")[1].split()) - NOT_OF_CPUID
+
+
+def common_model():
+    """The richest model that both accelerators offer in full."""
+    for model in MODELS:
+        if all(run_program("-check", "-accel", accel, "-cpu", f"{model},enforce=on").status == 0
+               for accel in ("kvm", "tcg")):
+            return model
+    raise Skip(f"none of {MODELS} is in reach of both accelerators")
 
 
 def run_under(accel, path, log, *more):
@@ -46,22 +57,29 @@ def print_statistics(log):
                 print("#", line.rstrip())
 
 
+def interpreted(log):
+    """True if our interpreter did the supervisor's part for a slow KVM."""
+    with open(log, encoding="utf-8", errors="replace") as file:
+        return bool(re.search("failed the trials of.* speed", file.read()))
+
+
 def test_same_cpu():
     """One file, both accelerators, the same flags in /proc/cpuinfo."""
     need_kvm()
     odd = subprocess.run([ODDITIES], check=True, capture_output=True, text=True).stdout
     with vmtest.scratch_directory() as scratch:
-        path = write_file(scratch, "my.conf", FILE)
+        model = common_model()
+        print(f"# CPU model {model}")
+        path = write_file(scratch, "my.conf", FILE % model)
         log = os.path.join(scratch, "log")
         under_kvm = run_under("kvm", path, log)
         print_statistics(log)
-        if "cpuid" in odd:
+        if "cpuid" in odd and not interpreted(log):
             print("# flags are not compared: in 64-bit code this KVM answers CPUID as its host")
             return
         under_tcg = run_under("tcg", path, log)
-    contains(under_kvm, "Intel Core i7 9xx (Nehalem Class Core i7)")
     equal(sorted(flags(under_kvm)), sorted(flags(under_tcg)), "flags under kvm")
-    check("aes" in flags(under_kvm), "aes was added")
+    check("sse2" in flags(under_kvm), under_kvm)
 
 
 def test_two_processors():

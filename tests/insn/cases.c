@@ -24,9 +24,29 @@ typedef struct Fields {
     unsigned reg, rm, vvvv; /* five bits; rm is the base register of memory */
     unsigned index;         /* SIB index, 4: none */
     bool sib, displaced;
+    bool rip;        /* relative to the instruction pointer */
+    uint8_t segment; /* prefix, or 0 */
 } Fields;
 
-static Fields pick_fields(const Form *form, Random *random)
+/* Any base and index, SP and R12 among them, RIP and segments. */
+static void pick_address(Fields *f, const Form *form, const CaseAddressing *how, Random *random)
+{
+    f->rm = how->bases[random_below(random, G_N_ELEMENTS(how->bases))];
+    if (!form->vsib && random_below(random, 4) == 0) {
+        f->sib = true;
+        f->index = how->indices[random_below(random, G_N_ELEMENTS(how->indices))];
+    }
+    f->sib |= (f->rm & 7) == 4;
+    if (!f->sib && random_below(random, 6) == 0) {
+        f->rip = true;
+        f->rm = 5;
+    }
+    if (how->segments && random_below(random, 3) == 0) {
+        f->segment = 0x64 + random_below(random, 2);
+    }
+}
+
+static Fields pick_fields(const Form *form, const CaseAddressing *how, Random *random)
 {
     unsigned limit = form->mode == TEST_32 ? 8 : form->encoding == ENC_EVEX ? 32 : 16;
     Fields f = {.reg = random_below(random, limit), .rm = random_below(random, limit)};
@@ -38,6 +58,9 @@ static Fields pick_fields(const Form *form, Random *random)
         f.sib = form->vsib || random_below(random, 4) == 0;
         f.index = form->vsib ? random_below(random, limit) : 4; /* 4: no index */
     }
+    if (form->memory && how) {
+        pick_address(&f, form, how, random);
+    }
     return f;
 }
 
@@ -48,6 +71,11 @@ static void put_modrm(CaseBytes *out, const Form *form, const Fields *f, Random 
 
     if (!form->memory) {
         put(out, 0xc0 | reg | (f->rm & 7), 1);
+        return;
+    }
+    if (f->rip) {
+        put(out, reg | 5, 1);
+        put(out, 0, 4); /* filled in when the length is known */
         return;
     }
     if (f->sib) {
@@ -72,6 +100,9 @@ static void put_prefixes(CaseBytes *out, const Form *form, const Fields *f)
 
     if (!form->vsib && !form->has_vvvv) {
         v2 = 1;
+    }
+    if (f->segment) {
+        put(out, f->segment, 1);
     }
     switch (form->encoding) {
     case ENC_LEGACY: {
@@ -134,6 +165,7 @@ static void assemble(InsnCase *test, const Form *form, const Fields *fields, Ran
 {
     CaseBytes out = {.b = test->bytes};
     uint8_t buffer[32] = {0};
+    unsigned modrm = 0;
 
     out.b = buffer;
     put_prefixes(&out, form, fields);
@@ -141,9 +173,16 @@ static void assemble(InsnCase *test, const Form *form, const Fields *fields, Ran
     if (form->moffs) {
         put(&out, DATA_VA + random_below(random, DATA_SIZE), form->mode == TEST_64 ? 8 : 4);
     } else if (form->has_modrm) {
+        modrm = out.n;
         put_modrm(&out, form, fields, random);
     }
     put_immediates(&out, form, random);
+    if (fields->rip) {
+        uint32_t target = DATA_VA + random_below(random, DATA_SIZE);
+        uint32_t disp = target - (uint32_t)(test->rip + out.n);
+
+        memcpy(buffer + modrm + 1, &disp, 4);
+    }
     test->len = MIN(out.n, 15u);
     memcpy(test->bytes, buffer, 16);
 }
@@ -170,9 +209,11 @@ bool case_make_bytes(InsnCase *test, const Form *form, Random *random)
 {
     test->form = form;
     test->mode = form->mode;
-    test->rip = CODE_VA + 0x800 + random_below(random, 64);
+    if (!test->addressing) {
+        test->rip = CODE_VA + 0x800 + random_below(random, 64);
+    }
     for (unsigned tries = 0; tries < 64; tries++) {
-        Fields fields = pick_fields(form, random);
+        Fields fields = pick_fields(form, test->addressing, random);
 
         if (tries >= 16) { /* opcodes extended by ModRM */
             fields.reg = form->reg;
@@ -589,7 +630,9 @@ void case_make_state(InsnCase *test, Random *random)
     }
     fill_data(test, random);
     make_gprs(test, random);
-    align_base(test, random);
+    if (!test->addressing) {
+        align_base(test, random);
+    }
     if (test->form->vsib) {
         tame_indices(test, random);
     }

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "accel/tcg/jit.h"
 #include "memory/memory.h"
 #include "target-i386/cpu.h"
 #include "target-i386/interp/cache.h"
@@ -31,6 +32,7 @@ static struct {
     PortSpace *ports;
     RamBlock *ram;
     X86CPU *cpu;
+    Jit *jit;   /* NULL until it is wanted */
     bool watch; /* the data pages are marked when the test begins */
 } guest;
 
@@ -42,6 +44,24 @@ static void put_entry(uint64_t table, unsigned index, uint64_t value)
     *(uint64_t *)(guest.ram->host + table + index * 8) = value;
 }
 
+/* Pages lie in another order than their addresses, so that what runs over the end of one shows. */
+static unsigned page_offset(unsigned page)
+{
+    return (page ^ 1) << 12;
+}
+
+static void write_code(unsigned offset, const uint8_t *bytes, unsigned size)
+{
+    unsigned first = MIN(size, 0x1000 - (offset & 0xfff));
+
+    memory_write(guest.memory, GPA_CODE + page_offset(offset >> 12) + (offset & 0xfff), bytes,
+                 first);
+    if (first < size) {
+        memory_write(guest.memory, GPA_CODE + page_offset((offset >> 12) + 1), bytes + first,
+                     size - first);
+    }
+}
+
 static void make_page_tables(void)
 {
     uint64_t flags = PTE_P | PTE_W | PTE_U | PTE_A | PTE_D;
@@ -50,9 +70,12 @@ static void make_page_tables(void)
     put_entry(GPA_PDPT, 0, GPA_PD | flags);
     put_entry(GPA_PD, CODE_VA >> 21, GPA_PT_CODE | flags);
     put_entry(GPA_PD, DATA_VA >> 21, GPA_PT_DATA | flags);
-    put_entry(GPA_PT_CODE, CODE_VA >> 12 & 511, GPA_CODE | flags);
+    for (unsigned i = 0; i < CODE_SIZE >> 12; i++) {
+        put_entry(GPA_PT_CODE, (CODE_VA >> 12 & 511) + i, (GPA_CODE + page_offset(i)) | flags);
+    }
     for (unsigned i = 0; i < DATA_SIZE >> 12; i++) {
-        put_entry(GPA_PT_DATA, (DATA_VA >> 12 & 511) + i, (GPA_DATA + (i << 12)) | flags | PTE_NX);
+        put_entry(GPA_PT_DATA, (DATA_VA >> 12 & 511) + i,
+                  (GPA_DATA + page_offset(i)) | flags | PTE_NX);
     }
 }
 
@@ -73,6 +96,9 @@ void guest_init(void)
 
 void guest_end(void)
 {
+    if (guest.jit) {
+        jit_free(guest.jit);
+    }
     cpu_free_bare(guest.cpu);
     memory_space_free(guest.memory);
     port_space_free(guest.ports);
@@ -148,7 +174,9 @@ static void save_state(X86CPU *cpu, const InsnCase *test, InsnState *out, bool r
     out->vector = raised ? cpu->exception.vector : -1;
     out->error = raised && cpu->exception.has_error ? cpu->exception.error : 0;
     out->cr2 = cpu->cr2;
-    memcpy(out->data, guest.ram->host + GPA_DATA, DATA_SIZE);
+    for (unsigned i = 0; i < DATA_SIZE >> 12; i++) {
+        memcpy(out->data + (i << 12), guest.ram->host + GPA_DATA + page_offset(i), 0x1000);
+    }
 }
 
 void guest_watch_data(bool watch)
@@ -158,7 +186,14 @@ void guest_watch_data(bool watch)
 
 bool guest_page_watched(unsigned page)
 {
-    return ram_page_marks(guest.ram, GPA_DATA + page * 0x1000) & PAGE_WATCH_DIRTY;
+    return ram_page_marks(guest.ram, GPA_DATA + page_offset(page)) & PAGE_WATCH_DIRTY;
+}
+
+static void write_data(const InsnCase *test)
+{
+    for (unsigned i = 0; i < DATA_SIZE >> 12; i++) {
+        memory_write(guest.memory, GPA_DATA + page_offset(i), test->state.data + (i << 12), 0x1000);
+    }
 }
 
 X86CPU *guest_cpu(void)
@@ -174,8 +209,8 @@ void guest_prepare(const InsnCase *test, const uint8_t *bytes, unsigned len)
     g_assert(len <= GUEST_CODE_MAX);
     memset(code, 0xcc, sizeof(code));
     memcpy(code, bytes, len);
-    memory_write(guest.memory, GPA_CODE + (test->rip - CODE_VA), code, len + 17);
-    memory_write(guest.memory, GPA_DATA, test->state.data, DATA_SIZE);
+    write_code(test->rip - CODE_VA, code, len + 17);
+    write_data(test);
     code_drain(cpu); /* the code was written from outside the CPU */
     set_mode(cpu, test->mode);
     load_state(cpu, test);
@@ -206,4 +241,106 @@ void guest_run(const InsnCase *test, InsnState *out)
         }
     }
     guest_finish(test, out, raised);
+}
+
+/* --- sequences ----------------------------------------------------------------------- */
+
+#define FILLER 0xf4 /* HLT, which user code may not: sequences end there */
+
+/* Blocks from the start to the first fault, which in the filler is none. */
+static void run_from_start(const InsnCase *test, InsnState *out)
+{
+    X86CPU *cpu = guest.cpu;
+    bool raised = false;
+
+    write_data(test);
+    set_mode(cpu, test->mode);
+    cpu->seg[SEG_FS].base = FS_BASE;
+    cpu->seg[SEG_GS].base = GS_BASE;
+    load_state(cpu, test);
+    cpu_update_mode(cpu);
+    code_drain(cpu);
+    *out = test->state;
+    for (unsigned i = 0; i < MAX_STRETCHES && !raised; i++) {
+        raised = !interp_block(cpu);
+    }
+    save_state(cpu, test, out, raised);
+    if (!raised) {
+        out->vector = VECTOR_ENDLESS;
+    }
+    if (out->vector == 13) {
+        uint64_t offset = out->rip - CODE_VA;
+
+        if (offset < CODE_SIZE &&
+            guest.ram->host[GPA_CODE + page_offset(offset >> 12) + (offset & 0xfff)] == FILLER) {
+            out->vector = -1;
+        }
+    }
+    cpu->exception.vector = -1;
+}
+
+static void make_code(const InsnCase *test, uint8_t code[CODE_SIZE])
+{
+    memset(code, FILLER, CODE_SIZE);
+    memcpy(code + (test->rip - CODE_VA), test->bytes, test->len);
+}
+
+static void place_sequence(const InsnCase *test)
+{
+    uint8_t code[CODE_SIZE];
+
+    make_code(test, code);
+    write_code(0, code, sizeof(code));
+    code_drain(guest.cpu);
+    mmu_flush(guest.cpu);
+}
+
+void guest_run_sequence(const InsnCase *test, InsnState *out)
+{
+    guest.cpu->engine = NULL;
+    place_sequence(test);
+    run_from_start(test, out);
+}
+
+void guest_set_jit(bool exact, bool no_groups, bool one_insn)
+{
+    JitOptions options = {.code_size = 16 << 20,
+                          .debug = {.exact = exact, .no_groups = no_groups, .one_insn = one_insn,
+                                    .has_hot = true}};
+    GError *error = NULL;
+
+    if (guest.jit) {
+        jit_free(guest.jit);
+    }
+    guest.jit = jit_new(guest.cpu, &options, &error);
+    if (!guest.jit) {
+        g_error("%s", error->message);
+    }
+    code_flush(guest.cpu);
+}
+
+/* False if the sequence has written over its pages. */
+static bool code_is_whole(const InsnCase *test)
+{
+    uint8_t code[CODE_SIZE];
+
+    make_code(test, code);
+    for (unsigned i = 0; i < CODE_SIZE >> 12; i++) {
+        if (memcmp(guest.ram->host + GPA_CODE + page_offset(i), code + (i << 12), 0x1000)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void guest_translate_sequence(const InsnCase *test, InsnState *out, InsnState *again)
+{
+    guest.cpu->engine = jit_run;
+    place_sequence(test);
+    run_from_start(test, out);
+    if (code_is_whole(test)) {
+        run_from_start(test, again);
+    } else {
+        *again = *out;
+    }
 }

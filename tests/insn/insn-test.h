@@ -13,9 +13,10 @@
 
 /* Where code and data lie, on the host and in the guest: the same linear addresses, below 4 GiB. */
 #define CODE_VA   0x10000000u
-#define CODE_SIZE 0x1000u
+#define CODE_SIZE 0x2000u
 #define DATA_VA   0x20001000u /* unmapped pages on both sides */
 #define DATA_SIZE 0x2000u
+#define BYTES_MAX 512u /* of the code of one case */
 
 typedef enum { TEST_64, TEST_32, TEST_MODES } TestMode;
 
@@ -72,6 +73,8 @@ typedef struct X87Slot {
     uint8_t bytes[16];
 } X87Slot;
 
+#define VECTOR_ENDLESS (-2) /* the guest's side gave up on a sequence that does not end */
+
 /* All that user code can see of the machine. */
 typedef struct InsnState {
     uint64_t gpr[16];
@@ -85,15 +88,25 @@ typedef struct InsnState {
     uint8_t vec[32][64];
     uint64_t opmask[8];
     uint8_t data[DATA_SIZE];
-    int vector; /* exception, -1: none */
+    int vector; /* exception, -1: none, or VECTOR_ENDLESS */
     uint32_t error;
     uint64_t cr2;
 } InsnState;
 
+/* Which registers address memory, where that is not left to the default. */
+typedef struct CaseAddressing {
+    uint8_t bases[6], indices[2];
+    bool segments; /* FS and GS too, of the bases below */
+} CaseAddressing;
+
+#define FS_BASE 0x140u
+#define GS_BASE 0xffffffffffffff80u
+
 typedef struct InsnCase {
     TestMode mode;
     const Form *form;
-    uint8_t bytes[16];
+    const CaseAddressing *addressing; /* or NULL */
+    uint8_t bytes[BYTES_MAX];
     unsigned len;
     ZydisDecodedInstruction zi;
     ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
@@ -120,6 +133,14 @@ void guest_run(const InsnCase *test, InsnState *out);
 struct X86CPU *guest_cpu(void);
 void guest_prepare(const InsnCase *test, const uint8_t *bytes, unsigned len);
 void guest_finish(const InsnCase *test, InsnState *out, bool raised);
+/*
+ * Runs a whole sequence until it leaves its code: by the interpreter, or translated; then a second
+ * time with what is translated, linked and in the TLB, into @again.
+ */
+void guest_run_sequence(const InsnCase *test, InsnState *out);
+void guest_translate_sequence(const InsnCase *test, InsnState *out, InsnState *again);
+/* How the translator works from now on; before the first call of guest_translate_sequence(). */
+void guest_set_jit(bool exact, bool no_groups, bool one_insn);
 /* From now on a run begins with data pages that are watched; which still are after it. */
 void guest_watch_data(bool watch);
 bool guest_page_watched(unsigned page);

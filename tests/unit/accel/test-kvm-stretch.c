@@ -72,10 +72,29 @@ static void test_bounds(void)
     g_assert_cmpuint(stretch.length, ==, 0);
 }
 
+/* User code that computes is lent early, one that calls its kernel all the time late. */
+static void test_lending(void)
+{
+    KvmStretch stretch = {.lend = KVM_LEND_START};
+
+    for (unsigned i = 0; i < 20; i++) {
+        stretch.away_ns = 10 * KVM_STRETCH_PRICE_NS;
+        kvm_stretch_lent(&stretch);
+        g_assert_cmpint(stretch.away_ns, ==, 0);
+    }
+    g_assert_cmpuint(stretch.lend, ==, KVM_LEND_MIN);
+    for (unsigned i = 0; i < 20; i++) {
+        stretch.away_ns = KVM_STRETCH_PRICE_NS / 2;
+        kvm_stretch_lent(&stretch);
+    }
+    g_assert_cmpuint(stretch.lend, ==, KVM_LEND_MAX);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/kvm-stretch/competitive", test_competitive);
     g_test_add_func("/kvm-stretch/bounds", test_bounds);
+    g_test_add_func("/kvm-stretch/lending", test_lending);
     return g_test_run();
 }

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The translator against the interpreter and the host CPU: random sequences of instructions and
+ * random state. What the translator computes must be what one of the other two computes, in every
+ * register, flag and byte; insn-diff compares those two.
+ *
+ *     jit-random [--seed S] [--seconds N] [--first I] [--count N] [--forms]
+ *
+ * Sequence I of a seed is the same in every run: --first I --count 1 runs one that failed again.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tests/insn/sequence.h"
+
+#define FLAGS_COMPARED 0xcd5u /* arithmetic and DF */
+#define BATCH          256    /* sequences between two settings of the translator */
+
+static gint64 option_seed = -1, option_first, option_count;
+static int option_seconds = 20;
+static int option_failures = 10;
+static gboolean option_forms, option_no_host;
+
+static const GOptionEntry options[] = {
+    {"seed", 's', 0, G_OPTION_ARG_INT64, &option_seed, "seed (default: the time)", "S"},
+    {"seconds", 't', 0, G_OPTION_ARG_INT, &option_seconds, "how long, 0: no limit (20)", "N"},
+    {"first", 'i', 0, G_OPTION_ARG_INT64, &option_first, "number of the first sequence", "I"},
+    {"count", 'c', 0, G_OPTION_ARG_INT64, &option_count, "how many, 0: no limit", "N"},
+    {"failures", 'x', 0, G_OPTION_ARG_INT, &option_failures, "stop after so many (10)", "N"},
+    {"forms", 'f', 0, G_OPTION_ARG_NONE, &option_forms, "every form once, in order, then end",
+     NULL},
+    {"no-host", 0, 0, G_OPTION_ARG_NONE, &option_no_host, "against the interpreter only (gdb)",
+     NULL},
+    {NULL},
+};
+
+/* --- comparing ------------------------------------------------------------------------------ */
+
+typedef struct Sides {
+    const Sequence *seq;
+    const InsnState *host, *interpreted; /* host: NULL if it cannot run this */
+    const InsnState *start;
+    GString *notes;
+} Sides;
+
+static void note(Sides *sides, const char *name, uint64_t host, uint64_t want, uint64_t got)
+{
+    if (got == want || (sides->host && got == host)) {
+        return;
+    }
+    g_string_append_printf(sides->notes,
+                           "    %s: translated %" G_GINT64_MODIFIER "x, interpreted %"
+                           G_GINT64_MODIFIER "x", name, got, want);
+    if (sides->host) {
+        g_string_append_printf(sides->notes, ", host %" G_GINT64_MODIFIER "x", host);
+    }
+    g_string_append_c(sides->notes, '\n');
+}
+
+/* @size bytes at @offset of the state, eight at a time. */
+static void note_bytes(Sides *sides, const char *name, const InsnState *got, size_t offset,
+                       size_t size)
+{
+    const char *host = sides->host ? (const char *)sides->host + offset : NULL;
+    const char *want = (const char *)sides->interpreted + offset;
+    const char *have = (const char *)got + offset;
+
+    if (!memcmp(want, have, size) || (host && !memcmp(host, have, size))) {
+        return;
+    }
+    for (size_t at = 0; at < size; at += 8) {
+        uint64_t h = 0, w = 0, g = 0;
+        size_t part = MIN(8, size - at);
+        char text[48];
+
+        g_snprintf(text, sizeof(text), "%s+%#zx", name, at);
+        memcpy(&w, want + at, part);
+        memcpy(&g, have + at, part);
+        if (host) {
+            memcpy(&h, host + at, part);
+        }
+        note(sides, text, h, w, g);
+    }
+}
+
+#define NOTE(field)                                                                                \
+    note(sides, #field, sides->host ? (uint64_t)sides->host->field : 0, sides->interpreted->field, \
+         got->field)
+
+static void compare_flags(Sides *sides, const InsnState *got, bool exact)
+{
+    uint32_t mask = FLAGS_COMPARED & ~sequence_undefined(sides->seq, got->rip);
+
+    if (got->vector >= 0 && !exact) {
+        mask &= 0x400;
+    }
+    note(sides, "flags", sides->host ? sides->host->eflags & mask : 0,
+         sides->interpreted->eflags & mask, got->eflags & mask);
+}
+
+static void compare(Sides *sides, const InsnState *got, bool exact)
+{
+    static const char *const names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                          "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+
+    NOTE(vector);
+    NOTE(rip);
+    NOTE(error);
+    if (got->vector == 14) {
+        NOTE(cr2);
+    }
+    for (unsigned i = 0; i < 16; i++) {
+        note(sides, names[i], sides->host ? sides->host->gpr[i] : 0, sides->interpreted->gpr[i],
+             got->gpr[i]);
+    }
+    compare_flags(sides, got, exact);
+    NOTE(fcw);
+    NOTE(fsw);
+    NOTE(ftw);
+    NOTE(fop);
+    NOTE(fip);
+    NOTE(fdp);
+    NOTE(mxcsr);
+    note_bytes(sides, "st", got, offsetof(InsnState, st), sizeof(got->st));
+    note_bytes(sides, "vec", got, offsetof(InsnState, vec), sizeof(got->vec));
+    note_bytes(sides, "opmask", got, offsetof(InsnState, opmask), sizeof(got->opmask));
+    note_bytes(sides, "data", got, offsetof(InsnState, data), sizeof(got->data));
+}
+
+/* --- running -------------------------------------------------------------------------------- */
+
+static bool run_one(Sequence *seq, int64_t number, bool exact)
+{
+    static InsnState host, interpreted, first, second;
+    g_autoptr(GString) notes = g_string_new(NULL);
+    Sides sides = {seq, seq->native ? &host : NULL, &interpreted, &seq->test.state, notes};
+
+    guest_run_sequence(&seq->test, &interpreted);
+    if (interpreted.vector == VECTOR_ENDLESS) {
+        return true; /* computed jumps made a loop */
+    }
+    seq->native &= !option_no_host;
+    if (seq->native) {
+        native_run(&seq->test, &host);
+    }
+    guest_translate_sequence(&seq->test, &first, &second);
+    compare(&sides, &first, exact);
+    if (notes->len == 0) {
+        compare(&sides, &second, exact);
+        if (notes->len) {
+            g_string_prepend(notes, "    the second time:\n");
+        }
+    }
+    if (notes->len) {
+        printf("sequence %" G_GINT64_FORMAT " of seed %" G_GINT64_FORMAT ":\n", number,
+               option_seed);
+        sequence_print(seq);
+        printf("%s", notes->str);
+    }
+    return notes->len == 0;
+}
+
+/* How the translator works for the batch of sequence @number. */
+static bool set_jit(int64_t number)
+{
+    int64_t batch = number / BATCH;
+
+    guest_set_jit(batch & 1, batch % 3 == 2, batch % 8 == 7);
+    return batch & 1;
+}
+
+static int64_t run_all(GPtrArray *forms)
+{
+    int64_t end = option_count ? option_first + option_count : INT64_MAX, number, failed = 0;
+    time_t until = time(NULL) + option_seconds;
+    Sequence *seq = g_new(Sequence, 1);
+    bool exact = false;
+
+    if (option_forms && !option_count) {
+        end = option_first + forms->len;
+    }
+    for (number = option_first; number < end && failed < option_failures; number++) {
+        Random random = {option_seed * 0x9e3779b97f4a7c15ull + number};
+        const Form *wanted = g_ptr_array_index(forms, (option_forms ? number : 0) % forms->len);
+
+        if (number % BATCH == 0 || number == option_first) {
+            exact = set_jit(number);
+            if (!option_forms && option_seconds && time(NULL) >= until) {
+                break;
+            }
+        }
+        random_next(&random);
+        sequence_make(seq, option_forms ? wanted : NULL, 2 + random_below(&random, 19), &random);
+        failed += !run_one(seq, number, exact);
+    }
+    printf("seed %" G_GINT64_FORMAT ": %" G_GINT64_FORMAT " sequences from %" G_GINT64_FORMAT
+           ", %" G_GINT64_FORMAT " differ; the next is --first %" G_GINT64_FORMAT "\n",
+           option_seed, number - option_first, option_first, failed, number);
+    g_free(seq);
+    return failed;
+}
+
+int main(int argc, char **argv)
+{
+    GOptionContext *context = g_option_context_new(NULL);
+    GPtrArray *forms;
+    int64_t failed;
+
+    g_option_context_add_main_entries(context, options, NULL);
+    if (!g_option_context_parse(context, &argc, &argv, NULL)) {
+        fprintf(stderr, "unknown option\n");
+        return 2;
+    }
+    if (option_seed < 0) {
+        option_seed = time(NULL);
+    }
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (!option_no_host && !native_init()) {
+        return 1;
+    }
+    forms = forms_enumerate(TEST_64);
+    sequence_init(forms);
+    guest_init();
+    failed = run_all(forms);
+    guest_end();
+    g_option_context_free(context);
+    return failed != 0;
+}

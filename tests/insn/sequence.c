@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Random sequences of instructions: mostly with operands that are there, sometimes not, with
+ * branches over some of them, calls, and a loop. An instruction that would read a flag which is
+ * undefined by then is not taken.
+ */
+#include "tests/insn/sequence.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef enum { BUCKET_INTEGER, BUCKET_BRANCH, BUCKET_SSE, BUCKET_AVX, BUCKET_AVX512, BUCKET_X87,
+               BUCKETS } Bucket;
+
+static GPtrArray *buckets[BUCKETS];
+
+/* --- which forms ------------------------------------------------------------------------- */
+
+static bool form_fits(const Form *form)
+{
+    const char *name = ZydisMnemonicGetString(form->mnemonic);
+
+    return !form->vsib && !form->moffs && !g_str_has_prefix(name, "xsave") &&
+           !g_str_has_prefix(name, "xrstor") && !g_str_has_prefix(name, "fxrstor");
+}
+
+static Bucket form_bucket(const Form *form)
+{
+    const char *key = form->key;
+
+    if (form->branch_type || g_str_has_prefix(key, "push") || g_str_has_prefix(key, "pop ") ||
+        g_str_has_prefix(key, "leave") || g_str_has_prefix(key, "lea")) {
+        return BUCKET_BRANCH;
+    }
+    if (form->encoding == ENC_EVEX || strstr(key, " k64") || strstr(key, " k32") ||
+        strstr(key, " k16") || strstr(key, " k8")) {
+        return BUCKET_AVX512;
+    }
+    if (strstr(key, " st80") || strstr(key, " mm64") || key[0] == 'f') {
+        return BUCKET_X87;
+    }
+    if (strstr(key, " x") || strstr(key, " y")) {
+        return form->encoding == ENC_VEX ? BUCKET_AVX : BUCKET_SSE;
+    }
+    return BUCKET_INTEGER;
+}
+
+void sequence_init(GPtrArray *forms)
+{
+    for (unsigned i = 0; i < BUCKETS; i++) {
+        buckets[i] = g_ptr_array_new();
+    }
+    for (unsigned i = 0; i < forms->len; i++) {
+        Form *form = g_ptr_array_index(forms, i);
+
+        if (form_fits(form)) {
+            g_ptr_array_add(buckets[form_bucket(form)], form);
+        }
+    }
+}
+
+static const Form *pick_form(Random *random)
+{
+    static const Bucket weights[20] = {
+        BUCKET_INTEGER, BUCKET_INTEGER, BUCKET_INTEGER, BUCKET_INTEGER, BUCKET_INTEGER,
+        BUCKET_INTEGER, BUCKET_INTEGER, BUCKET_INTEGER, BUCKET_INTEGER, BUCKET_INTEGER,
+        BUCKET_BRANCH,  BUCKET_BRANCH,  BUCKET_BRANCH,  BUCKET_BRANCH,  BUCKET_SSE,
+        BUCKET_SSE,     BUCKET_AVX,     BUCKET_AVX,     BUCKET_AVX512,  BUCKET_X87,
+    };
+    GPtrArray *bucket = buckets[weights[random_below(random, G_N_ELEMENTS(weights))]];
+
+    return g_ptr_array_index(bucket, random_below(random, bucket->len));
+}
+
+/* --- what an instruction does ------------------------------------------------------------- */
+
+static int gpr_of(const ZydisDecodedOperand *op)
+{
+    ZydisRegister wide;
+
+    if (op->type != ZYDIS_OPERAND_TYPE_REGISTER || op->reg.value < ZYDIS_REGISTER_AL ||
+        op->reg.value > ZYDIS_REGISTER_R15) {
+        return -1;
+    }
+    wide = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, op->reg.value);
+    return ZydisRegisterGetId(wide);
+}
+
+/* True if it changes a register that addresses memory, or counts the loop. */
+static bool writes_reserved(const Sequence *seq, const SequenceInsn *insn)
+{
+    for (unsigned i = 0; i < insn->zi.operand_count; i++) {
+        const ZydisDecodedOperand *op = &insn->ops[i];
+        int reg = gpr_of(op);
+
+        if (reg < 0 || !(op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)) {
+            continue;
+        }
+        if (seq->loop_open && reg == seq->loop_register) {
+            return true;
+        }
+        if (reg == 4 && op->visibility != ZYDIS_OPERAND_VISIBILITY_EXPLICIT) {
+            continue;
+        }
+        if (memchr(seq->addressing.bases, reg, sizeof(seq->addressing.bases))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_shift(const ZydisDecodedInstruction *zi)
+{
+    return zi->meta.category == ZYDIS_CATEGORY_SHIFT || zi->meta.category == ZYDIS_CATEGORY_ROTATE;
+}
+
+/* Flags undefined behind @insn; what may be jumped over, or shifts by 0, defines none. */
+static uint32_t undefined_behind(const SequenceInsn *insn, uint32_t before, bool skipped)
+{
+    const ZydisAccessedFlags *f = insn->zi.cpu_flags;
+    uint32_t defined;
+
+    if (!f) {
+        return before;
+    }
+    defined = f->modified | f->set_0 | f->set_1;
+    if (skipped || is_shift(&insn->zi) || (insn->zi.attributes & (ZYDIS_ATTRIB_HAS_REPE |
+                                                                  ZYDIS_ATTRIB_HAS_REPNE))) {
+        defined = 0;
+    }
+    return (before & ~defined) | f->undefined;
+}
+
+/* --- putting together --------------------------------------------------------------------- */
+
+static unsigned code_length(const Sequence *seq)
+{
+    const SequenceInsn *last = seq->count ? &seq->insns[seq->count - 1] : NULL;
+
+    return last ? last->offset + last->len : 0;
+}
+
+static bool decode_at(SequenceInsn *insn, const uint8_t *bytes, unsigned len)
+{
+    return ZYAN_SUCCESS(
+        ZydisDecoderDecodeFull(form_decoder(TEST_64), bytes, len, &insn->zi, insn->ops));
+}
+
+static void append(Sequence *seq, const uint8_t *bytes, unsigned len, unsigned relative)
+{
+    unsigned offset = code_length(seq);
+    SequenceInsn *insn = &seq->insns[seq->count++];
+
+    insn->offset = offset;
+    insn->len = len;
+    insn->relative = relative;
+    memcpy(seq->test.bytes + offset, bytes, len);
+    if (!decode_at(insn, bytes, len)) {
+        g_error("a made instruction does not decode");
+    }
+}
+
+static bool uses_segment(const SequenceInsn *insn)
+{
+    return insn->zi.attributes & (ZYDIS_ATTRIB_HAS_SEGMENT_FS | ZYDIS_ATTRIB_HAS_SEGMENT_GS);
+}
+
+/* One more of @form; false if none that fits was found. */
+static bool append_form(Sequence *seq, const Form *form, Random *random)
+{
+    InsnCase one = {.addressing = &seq->addressing};
+    SequenceInsn insn;
+
+    for (unsigned tries = 0; tries < 8; tries++) {
+        uint32_t tested;
+
+        one.rip = seq->test.rip + code_length(seq);
+        if (!case_make_bytes(&one, form, random)) {
+            return false;
+        }
+        insn.zi = one.zi;
+        memcpy(insn.ops, one.ops, sizeof(insn.ops));
+        tested = insn.zi.cpu_flags ? insn.zi.cpu_flags->tested : 0;
+        if ((tested & seq->undefined[seq->count]) ||
+            (writes_reserved(seq, &insn) && random_below(random, 24))) {
+            continue;
+        }
+        append(seq, one.bytes, one.len, form->relative ? form->imm[0] : 0);
+        return true;
+    }
+    return false;
+}
+
+/* Where a register named in a jump of its own leads: a label a few instructions on. */
+static void append_computed_jump(Sequence *seq, Random *random)
+{
+    static const uint8_t lea_rax[] = {0x48, 0x8d, 0x05, 0, 0, 0, 0};
+    static const uint8_t lea_r10[] = {0x4c, 0x8d, 0x15, 0, 0, 0, 0};
+    static const struct {
+        bool r10;
+        uint8_t len, bytes[4];
+    } tails[] = {
+        {false, 2, {0xff, 0xe0}},       /* jmp rax */
+        {true, 3, {0x41, 0xff, 0xe2}},  /* jmp r10 */
+        {false, 2, {0xff, 0xd0}},       /* call rax */
+        {true, 3, {0x41, 0xff, 0xd2}},  /* call r10 */
+        {false, 2, {0x50, 0xc3}},       /* push rax; ret */
+        {true, 3, {0x41, 0x52, 0xc3}},  /* push r10; ret */
+    };
+    unsigned i = random_below(random, G_N_ELEMENTS(tails));
+
+    append(seq, tails[i].r10 ? lea_r10 : lea_rax, 7, 4);
+    if (tails[i].bytes[tails[i].len - 1] == 0xc3) {
+        append(seq, tails[i].bytes, tails[i].len - 1, 0);
+        append(seq, tails[i].bytes + tails[i].len - 1, 1, 0);
+    } else {
+        append(seq, tails[i].bytes, tails[i].len, 0);
+    }
+}
+
+/* sub or add rsp, imm8; lea rsp, [rsp + imm8]; push and pop of R8 to R11 */
+static void append_stack(Sequence *seq, Random *random)
+{
+    uint8_t imm = (random_below(random, 16) - 8) * 8;
+    const uint8_t sub[] = {0x48, 0x83, random_below(random, 2) ? 0xec : 0xc4, imm};
+    const uint8_t lea[] = {0x48, 0x8d, 0x64, 0x24, imm};
+    const uint8_t push[] = {0x41, 0x50 | random_below(random, 4)};
+    const uint8_t pop[] = {0x41, 0x5a | random_below(random, 2)};
+
+    switch (random_below(random, 4)) {
+    case 0: append(seq, sub, sizeof(sub), 0); break;
+    case 1: append(seq, lea, sizeof(lea), 0); break;
+    case 2: append(seq, push, sizeof(push), 0); break;
+    default: append(seq, pop, sizeof(pop), 0); break;
+    }
+}
+
+static void open_loop(Sequence *seq, Random *random)
+{
+    /* mov r15d, 2 to 9 */
+    const uint8_t mov[] = {0x41, 0xbf, 2 + random_below(random, 8), 0, 0, 0};
+
+    seq->loop_open = true;
+    seq->loop_register = 15;
+    append(seq, mov, sizeof(mov), 0);
+}
+
+/* dec r15; jnz start: unless that would carry undefined flags to the start */
+static void close_loop(Sequence *seq, unsigned start)
+{
+    static const uint8_t dec[] = {0x49, 0xff, 0xcf};
+    uint8_t jnz[] = {0x0f, 0x85, 0, 0, 0, 0};
+    int32_t back;
+
+    seq->loop_open = false;
+    if (seq->undefined[seq->count] & ~seq->undefined[start] & ZYDIS_CPUFLAG_CF) {
+        return;
+    }
+    append(seq, dec, sizeof(dec), 0);
+    back = seq->insns[start].offset - (int32_t)(code_length(seq) + sizeof(jnz));
+    memcpy(jnz + 2, &back, 4);
+    append(seq, jnz, sizeof(jnz), 0);
+}
+
+/* Forward branches: over up to three instructions, or to the next. */
+static void set_branches(Sequence *seq, Random *random)
+{
+    for (unsigned i = 0; i < seq->count; i++) {
+        SequenceInsn *insn = &seq->insns[i];
+        unsigned target = i + 1 + random_below(random, 4), next = insn->offset + insn->len;
+        int32_t distance;
+
+        if (!insn->relative) {
+            continue;
+        }
+        if (insn->zi.mnemonic == ZYDIS_MNEMONIC_LEA) { /* behind the jump that follows it */
+            target = i + 3 + random_below(random, 2);
+        }
+        distance = target >= seq->count ? (int)(code_length(seq) - next)
+                                        : seq->insns[target].offset - (int)next;
+        if (insn->relative == 1 && distance > 127) {
+            distance = 0;
+        }
+        memcpy(seq->test.bytes + next - insn->relative, &distance, insn->relative);
+        decode_at(insn, seq->test.bytes + insn->offset, insn->len);
+    }
+}
+
+/* Undefined flags are known when it is known what may be jumped over: any of the next four. */
+static void note_undefined(Sequence *seq, unsigned from)
+{
+    for (unsigned i = from; i < seq->count; i++) {
+        bool skipped = false;
+
+        for (unsigned j = i >= 6 ? i - 6 : 0; j < i; j++) {
+            skipped |= seq->insns[j].relative || seq->insns[j].zi.meta.branch_type;
+        }
+        seq->undefined[i + 1] = undefined_behind(&seq->insns[i], seq->undefined[i], skipped);
+    }
+}
+
+static void choose_addressing(Sequence *seq, Random *random)
+{
+    static const uint8_t choices[] = {0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
+    CaseAddressing *how = &seq->addressing;
+
+    how->bases[0] = 4; /* the stack pointer, twice as often */
+    how->bases[1] = 4;
+    for (unsigned i = 2; i < sizeof(how->bases); i++) {
+        how->bases[i] = choices[random_below(random, G_N_ELEMENTS(choices))];
+    }
+    do {
+        how->indices[0] = choices[random_below(random, G_N_ELEMENTS(choices))];
+    } while (memchr(how->bases, how->indices[0], sizeof(how->bases)));
+    how->indices[1] = how->indices[0];
+    how->segments = random_below(random, 8) == 0;
+}
+
+/* Pointers: mostly well inside, sometimes near the end of a page or of everything. */
+static uint64_t pick_pointer(Random *random)
+{
+    switch (random_below(random, 12)) {
+    case 0:
+        return DATA_VA + random_below(random, DATA_SIZE);
+    case 1:
+        return DATA_VA + DATA_SIZE - random_below(random, 300);
+    case 2:
+    case 3:
+        return DATA_VA + 0x1000 - random_below(random, 128);
+    case 4:
+        return DATA_VA + 0x1000 + random_below(random, 64) * 8 - 256;
+    default:
+        return DATA_VA + 0x400 + random_below(random, 0x60) * 64;
+    }
+}
+
+static void make_state(Sequence *seq, Random *random)
+{
+    InsnCase *test = &seq->test;
+    InsnState *state = &test->state;
+
+    test->zi = seq->insns[0].zi;
+    memcpy(test->ops, seq->insns[0].ops, sizeof(test->ops));
+    case_make_state(test, random);
+    for (unsigned i = 0; i < sizeof(seq->addressing.bases); i++) {
+        state->gpr[seq->addressing.bases[i]] = pick_pointer(random);
+    }
+    if (random_below(random, 4)) {
+        state->gpr[4] &= ~7ull;
+    }
+    state->gpr[seq->addressing.indices[0]] = random_below(random, 64) - 32ull;
+    if (random_below(random, 4)) {
+        state->mxcsr |= 0x1f80; /* else the translator has little to do */
+    }
+    state->eflags &= ~0x400u;
+}
+
+void sequence_make(Sequence *seq, const Form *wanted, unsigned length, Random *random)
+{
+    unsigned at = random_below(random, length), loop = UINT_MAX;
+
+    memset(seq, 0, sizeof(*seq));
+    choose_addressing(seq, random);
+    seq->test.mode = TEST_64;
+    seq->test.form = wanted ? wanted : pick_form(random);
+    seq->test.addressing = &seq->addressing;
+    seq->test.rip = CODE_VA + 0x800 + random_below(random, 64);
+    if (random_below(random, 4) == 0) {
+        seq->test.rip = CODE_VA + 0x1000 - random_below(random, 64);
+    }
+    for (unsigned i = 0; i < length && seq->count < SEQUENCE_MAX - 5; i++) {
+        unsigned from = seq->count, kind = random_below(random, 24);
+
+        if (i == at && wanted) {
+            append_form(seq, wanted, random);
+        } else if (kind == 0) {
+            append_computed_jump(seq, random);
+        } else if (kind <= 2) {
+            append_stack(seq, random);
+        } else if (kind == 3 && loop == UINT_MAX) {
+            open_loop(seq, random);
+            loop = seq->count;
+        } else {
+            append_form(seq, pick_form(random), random);
+        }
+        note_undefined(seq, from);
+    }
+    if (seq->count == 0) {
+        append(seq, (const uint8_t[]){0x90}, 1, 0);
+    }
+    if (seq->loop_open && loop < seq->count) {
+        close_loop(seq, loop);
+    }
+    note_undefined(seq, 0);
+    seq->native = true;
+    for (unsigned i = 0; i < seq->count; i++) {
+        seq->native &= !uses_segment(&seq->insns[i]);
+    }
+    set_branches(seq, random);
+    seq->test.len = code_length(seq);
+    make_state(seq, random);
+}
+
+uint32_t sequence_undefined(const Sequence *seq, uint64_t rip)
+{
+    uint32_t all = 0;
+
+    for (unsigned i = 0; i <= seq->count; i++) {
+        if (i < seq->count && rip == seq->test.rip + seq->insns[i].offset) {
+            return seq->undefined[i];
+        }
+        all |= seq->undefined[i];
+    }
+    return all;
+}
+
+void sequence_print(const Sequence *seq)
+{
+    ZydisFormatter formatter;
+
+    ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
+    for (unsigned i = 0; i < seq->count; i++) {
+        const SequenceInsn *insn = &seq->insns[i];
+        uint64_t rip = seq->test.rip + insn->offset;
+        char text[128] = "";
+
+        ZydisFormatterFormatInstruction(&formatter, &insn->zi, insn->ops,
+                                        insn->zi.operand_count_visible, text, sizeof(text), rip,
+                                        NULL);
+        printf("    %08" G_GINT64_MODIFIER "x  %-50s", rip, text);
+        for (unsigned j = 0; j < insn->len; j++) {
+            printf(" %02x", seq->test.bytes[insn->offset + j]);
+        }
+        printf("\n");
+    }
+}

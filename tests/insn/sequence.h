@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Random sequences of instructions, with branches in them, for the translator. */
+#ifndef TESTS_INSN_SEQUENCE_H
+#define TESTS_INSN_SEQUENCE_H
+
+#include "tests/insn/insn-test.h"
+
+#define SEQUENCE_MAX 24
+
+typedef struct SequenceInsn {
+    uint16_t offset;
+    uint8_t len;
+    uint8_t relative;       /* bytes of a branch displacement at its end, 0: none */
+    ZydisDecodedInstruction zi;
+    ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+} SequenceInsn;
+
+typedef struct Sequence {
+    InsnCase test;          /* all of its bytes, and the state before */
+    CaseAddressing addressing;
+    SequenceInsn insns[SEQUENCE_MAX];
+    unsigned count;
+    uint32_t undefined[SEQUENCE_MAX + 1]; /* flags undefined before each, and at the end */
+    uint8_t loop_register;  /* counts while a loop is open */
+    bool loop_open;
+    bool native;            /* the host can run it (no segment bases) */
+} Sequence;
+
+/* Sorts @forms by what they are, so that common ones are common. */
+void sequence_init(GPtrArray *forms);
+/* A new one of up to @length instructions; @wanted is among them if it is not NULL. */
+void sequence_make(Sequence *seq, const Form *wanted, unsigned length, Random *random);
+/* Flags that are undefined where execution stopped. */
+uint32_t sequence_undefined(const Sequence *seq, uint64_t rip);
+void sequence_print(const Sequence *seq);
+
+#endif
