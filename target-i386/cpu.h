@@ -144,6 +144,21 @@ typedef struct X86JitState {
     uint64_t x87_scratch[2];
 } X86JitState;
 
+/*
+ * What a CPU remembers of a page with decoded code that it wrote to: where the code is
+ * (interp/cache.h).
+ */
+#define CODE_WATCHES 64u
+typedef struct CodeWatch {
+    uintptr_t page;             /* host address; 0: none */
+    uint64_t granules;          /* bit n: code, of some CPU, in bytes 64n..64n+63 */
+    const uint64_t *generation; /* valid while this is ... */
+    uint64_t known;
+    const _Atomic uint8_t *marks;
+    uint32_t writes;            /* since the last code in the page was dropped */
+    bool alone;                 /* no other CPU decodes code */
+} CodeWatch;
+
 typedef struct Insn Insn;
 typedef struct CodeCache CodeCache;
 typedef struct Block Block;
@@ -226,6 +241,7 @@ typedef struct X86CPU {
     uint64_t random_state;  /* RDRAND gives a sequence that begins here; 0: the host's numbers */
     uint64_t exceptions_count, interrupts_count;
     CodeCache *code;        /* decoded blocks */
+    CodeWatch code_watches[CODE_WATCHES];
     struct ThunkArena *thunks; /* host code for vector and x87 instructions; NULL until needed */
     /*
      * FERR#: an x87 exception is reported through the board (CR0.NE clear). True: IGNNE# is
@@ -238,7 +254,7 @@ typedef struct X86CPU {
      * first with the address space too, the second only where global pages may have moved.
      */
     uint64_t map_generation, map_global_generation;
-    TlbEntry tlb[MMU_VIEWS][TLB_SIZE];
+    TlbEntry tlb[MMU_VIEWS][TLB_ENTRIES];
     MmuState mmu;
     PhysPage phys_cache[PHYS_CACHE_SIZE];
     /* Runs a block in place of the interpreter; false if it did not. NULL: there is no such. */

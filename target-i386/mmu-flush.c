@@ -137,7 +137,7 @@ static void flush_address(X86CPU *cpu, uint64_t va)
     bool pieces = mmu_filter_has(large, va, 22) || mmu_filter_has(large, va, 30);
 
     for (unsigned view = 0; view < MMU_VIEWS; view++) {
-        mmu_clear_set(cpu, view, (va >> GUEST_PAGE_BITS) & (TLB_SIZE - 1));
+        mmu_clear_ways(cpu, view, va);
         if (pieces) {
             flush_pieces(cpu, view, va);
         }
@@ -149,7 +149,7 @@ static void flush_address(X86CPU *cpu, uint64_t va)
 void mmu_init(X86CPU *cpu)
 {
     for (unsigned view = 0; view < MMU_VIEWS; view++) {
-        for (unsigned set = 0; set < TLB_SIZE; set++) {
+        for (unsigned set = 0; set < TLB_ENTRIES; set++) {
             mmu_clear_set(cpu, view, set);
         }
     }
@@ -232,19 +232,42 @@ void mmu_memory_changed(X86CPU *cpu)
     mmu_flush(cpu);
 }
 
+static void forget_write(X86CPU *cpu, MmuView view, unsigned set, uintptr_t host)
+{
+    TlbEntry *entry = &cpu->tlb[view][set];
+    uint64_t tag = __atomic_load_n(&entry->write_tag, __ATOMIC_RELAXED);
+
+    if (tag + __atomic_load_n(&entry->addend, __ATOMIC_RELAXED) == host) {
+        __atomic_store_n(&entry->write_tag, tlb_invalid_tag(set), __ATOMIC_SEQ_CST);
+    }
+}
+
+/* The own CPU knows what is in use. */
+static void forget_own_writes(X86CPU *cpu, uintptr_t host)
+{
+    const MmuState *mmu = &cpu->mmu;
+
+    for (unsigned view = 0; view < MMU_VIEWS; view++) {
+        for (unsigned global = 0; global < 2; global++) {
+            for (unsigned i = 0; i < mmu->touched_count[global][view]; i++) {
+                forget_write(cpu, view, mmu->touched[global][view][i], host);
+            }
+        }
+    }
+}
+
 void mmu_forget_writes(X86CPU *cpu, const RamBlock *block, uint64_t offset)
 {
     uintptr_t host = (uintptr_t)block->host + offset;
 
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (vcpu_current() == &cpu->vcpu) {
+        forget_own_writes(cpu, host);
+        return;
+    }
     for (unsigned view = 0; view < MMU_VIEWS; view++) {
-        for (unsigned set = 0; set < TLB_SIZE; set++) {
-            TlbEntry *entry = &cpu->tlb[view][set];
-            uint64_t tag = __atomic_load_n(&entry->write_tag, __ATOMIC_RELAXED);
-
-            if (tag + __atomic_load_n(&entry->addend, __ATOMIC_RELAXED) == host) {
-                __atomic_store_n(&entry->write_tag, tlb_invalid_tag(set), __ATOMIC_SEQ_CST);
-            }
+        for (unsigned set = 0; set < TLB_ENTRIES; set++) {
+            forget_write(cpu, view, set, host);
         }
     }
 }

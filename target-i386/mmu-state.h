@@ -17,6 +17,11 @@ typedef enum { MMU_SUPER, MMU_USER, MMU_SUPER_SMAP, MMU_VIEWS } MmuView;
 
 #define TLB_BITS 10
 #define TLB_SIZE (1u << TLB_BITS)
+/*
+ * Behind the sets stands a second way of each: what the first held before. Translated code and
+ * fills look there after a miss.
+ */
+#define TLB_ENTRIES (2 * TLB_SIZE)
 
 /* Tags are the page's virtual address, or a value that no address of this set can match. */
 typedef struct TlbEntry {
@@ -77,9 +82,9 @@ typedef struct MmuState {
     bool giant;                 /* the second level may hold pieces of 1 GiB pages */
     MmuSpace spaces[MMU_SPACES];
 
-    /* The first level: page size (log2) and flags of each set (TLB_STATE_*). */
-    uint8_t state[MMU_VIEWS][TLB_SIZE];
-    uint16_t touched[2][MMU_VIEWS][TLB_SIZE]; /* [global]: sets in use since the last flush */
+    /* The first level: page size (log2) and flags of each entry (TLB_STATE_*). */
+    uint8_t state[MMU_VIEWS][TLB_ENTRIES];
+    uint16_t touched[2][MMU_VIEWS][TLB_ENTRIES]; /* [global]: in use since the last flush */
     uint16_t touched_count[2][MMU_VIEWS];
 
     /* Bloom filters by page: which large pages the first level may have pieces of, and from which

@@ -136,16 +136,39 @@ void mmu_forget(X86CPU *cpu, uint64_t va, uint32_t generation, uint32_t generati
 
 /* --- first level ----------------------------------------------------------------- */
 
-static void tlb_touch(MmuState *mmu, MmuView view, unsigned set, const Walk *walk)
+static void tlb_touch(MmuState *mmu, MmuView view, unsigned set, unsigned shift, bool global)
 {
     uint8_t *state = &mmu->state[view][set];
-    uint8_t touched = TLB_STATE_TOUCHED << walk->global;
+    uint8_t touched = TLB_STATE_TOUCHED << global;
 
     if (!(*state & touched)) { /* not entered as such since the last flush */
-        mmu->touched[walk->global][view][mmu->touched_count[walk->global][view]++] = set;
+        mmu->touched[global][view][mmu->touched_count[global][view]++] = set;
     }
-    *state = (*state & (TLB_STATE_TOUCHED | TLB_STATE_TOUCHED << 1)) | touched | walk->shift |
-             (walk->global ? TLB_STATE_GLOBAL : 0);
+    *state = (*state & (TLB_STATE_TOUCHED | TLB_STATE_TOUCHED << 1)) | touched | shift |
+             (global ? TLB_STATE_GLOBAL : 0);
+}
+
+/* Moves what the first way of @set holds into the second, unless it is the page of @tag itself. */
+static void tlb_demote(X86CPU *cpu, MmuView view, unsigned set, uint64_t tag)
+{
+    TlbEntry *first = &cpu->tlb[view][set], *second = first + TLB_SIZE;
+    uint64_t invalid = tlb_invalid_tag(set), write = first->write_tag;
+    unsigned state = cpu->mmu.state[view][set];
+    bool empty = first->read_tag == invalid && write == invalid;
+
+    if (empty || first->read_tag == tag || write == tag) {
+        return;
+    }
+    tlb_touch(&cpu->mmu, view, set + TLB_SIZE, state & TLB_STATE_SHIFT, state & TLB_STATE_GLOBAL);
+    __atomic_store_n(&second->write_tag, tlb_invalid_tag(set + TLB_SIZE), __ATOMIC_RELAXED);
+    second->page = first->page;
+    __atomic_store_n(&second->addend, first->addend, __ATOMIC_RELAXED);
+    second->read_tag = first->read_tag;
+    /* mmu_forget_writes() of another thread goes through the first ways before the second. */
+    __atomic_store_n(&second->write_tag, write, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&first->write_tag, __ATOMIC_SEQ_CST) != write) {
+        __atomic_store_n(&second->write_tag, tlb_invalid_tag(set + TLB_SIZE), __ATOMIC_RELAXED);
+    }
 }
 
 void mmu_enter(X86CPU *cpu, MmuView view, uint64_t va, const Walk *walk, const MemoryPage *page)
@@ -154,7 +177,8 @@ void mmu_enter(X86CPU *cpu, MmuView view, uint64_t va, const Walk *walk, const M
     TlbEntry *entry = &cpu->tlb[view][set];
     uint64_t tag = va & ~PAGE_OFFSET_MASK;
 
-    tlb_touch(&cpu->mmu, view, set, walk);
+    tlb_demote(cpu, view, set, tag);
+    tlb_touch(&cpu->mmu, view, set, walk->shift, walk->global);
     if (walk->shift > GUEST_PAGE_BITS) {
         mmu_filter_add(cpu->mmu.large_filter, &cpu->mmu.large_count, va, walk->shift);
     }
@@ -168,7 +192,7 @@ void mmu_enter(X86CPU *cpu, MmuView view, uint64_t va, const Walk *walk, const M
         __atomic_store_n(&entry->write_tag, tag, __ATOMIC_SEQ_CST);
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
         if (ram_page_marks(page->block, page->offset)) {
-            __atomic_store_n(&entry->write_tag, tlb_invalid_tag(set), __ATOMIC_RELAXED);
+            __atomic_store_n(&entry->write_tag, tlb_watched_tag(tag), __ATOMIC_RELAXED);
         }
     }
 }
@@ -181,10 +205,18 @@ void mmu_clear_set(X86CPU *cpu, MmuView view, unsigned set)
     __atomic_store_n(&entry->write_tag, tlb_invalid_tag(set), __ATOMIC_RELAXED);
 }
 
+void mmu_clear_ways(X86CPU *cpu, MmuView view, uint64_t va)
+{
+    unsigned set = (va >> GUEST_PAGE_BITS) & (TLB_SIZE - 1);
+
+    mmu_clear_set(cpu, view, set);
+    mmu_clear_set(cpu, view, set + TLB_SIZE);
+}
+
 void mmu_drop(X86CPU *cpu, uint64_t va)
 {
     for (unsigned view = 0; view < MMU_VIEWS; view++) {
-        mmu_clear_set(cpu, view, (va >> GUEST_PAGE_BITS) & (TLB_SIZE - 1));
+        mmu_clear_ways(cpu, view, va);
     }
     mmu_forget(cpu, va, cpu->mmu.space_generation, cpu->mmu.global_generation);
 }
@@ -207,4 +239,29 @@ bool mmu_fill(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, bool write)
     mmu_enter(cpu, view, va, &walk, page);
     entry = mmu_tlb_entry(cpu, view, va);
     return (va ^ (write ? entry->write_tag : entry->read_tag)) <= GUEST_PAGE_SIZE - size;
+}
+
+TlbEntry *mmu_tlb_watched(X86CPU *cpu, MmuView view, uint64_t va)
+{
+    TlbEntry *entry = mmu_tlb_entry(cpu, view, va);
+    uint64_t tag = tlb_watched_tag(va & ~PAGE_OFFSET_MASK);
+
+    if (entry->write_tag == tag) {
+        return entry;
+    }
+    return entry[TLB_SIZE].write_tag == tag ? &entry[TLB_SIZE] : NULL;
+}
+
+uint8_t *mmu_tlb_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, bool write)
+{
+    const TlbEntry *entry = mmu_tlb_entry(cpu, view, va);
+
+    for (unsigned way = 0; way < 2; way++) {
+        const TlbEntry *e = entry + way * TLB_SIZE;
+
+        if ((va ^ (write ? e->write_tag : e->read_tag)) <= GUEST_PAGE_SIZE - size) {
+            return (uint8_t *)(va + e->addend);
+        }
+    }
+    return mmu_fill(cpu, view, va, size, write) ? (uint8_t *)(va + entry->addend) : NULL;
 }

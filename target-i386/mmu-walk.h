@@ -68,7 +68,10 @@ bool mmu_lookup(X86CPU *cpu, MmuView view, uint64_t va, unsigned access, Walk *w
 void mmu_remember(X86CPU *cpu, uint64_t va, const Walk *walk);
 /* Enters a RAM page into the first level; its write side stays closed while it is watched. */
 void mmu_enter(X86CPU *cpu, MmuView view, uint64_t va, const Walk *walk, const MemoryPage *page);
+/* Empties entry @set of TLB_ENTRIES. */
 void mmu_clear_set(X86CPU *cpu, MmuView view, unsigned set);
+/* Empties both ways of the set of @va. */
+void mmu_clear_ways(X86CPU *cpu, MmuView view, uint64_t va);
 /* Drops what the second level says of @va in the spaces with these generations. */
 void mmu_forget(X86CPU *cpu, uint64_t va, uint32_t generation, uint32_t generation2);
 /* Drops what both levels say of the 4 KiB around @va in the current space. */
@@ -78,6 +81,12 @@ static inline uint64_t tlb_invalid_tag(unsigned set)
 {
     /* An address of the neighbouring set: no address that selects this set can match it. */
     return (uint64_t)(set ^ 1) << GUEST_PAGE_BITS;
+}
+
+/* The write tag of @tag's page where it may be written but is marked; no address matches it. */
+static inline uint64_t tlb_watched_tag(uint64_t tag)
+{
+    return tag ^ 2ULL << GUEST_PAGE_BITS;
 }
 
 static inline bool tlb2_alive(const Tlb2Entry *entry, uint32_t generation, uint32_t generation2)

@@ -137,6 +137,17 @@ bool mmu_translate(X86CPU *cpu, MmuView view, uint64_t va, unsigned access, uint
  */
 bool mmu_fill(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, bool write);
 
+/*
+ * The TLB entry for @va, of either way, if its page may be written but is marked (its write tag
+ * matches nothing); else NULL.
+ */
+TlbEntry *mmu_tlb_watched(X86CPU *cpu, MmuView view, uint64_t va);
+/*
+ * Host address of @va if @size bytes there hit the TLB, filled as by mmu_fill() if need be; else
+ * NULL.
+ */
+uint8_t *mmu_tlb_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, bool write);
+
 /* Where instruction fetches from a page go. */
 typedef struct MmuFetch {
     uint64_t gpa;     /* of the page */

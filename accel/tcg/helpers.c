@@ -19,18 +19,26 @@ static void want_state(X86CPU *cpu, const SiteInfo *site)
     cpu->jit.x87_wanted = site->flags & SITE_X87;
 }
 
+/* The address that @tagged is with the salt, which a kick may have spoiled since it was added. */
+static uint64_t lockstep_target(const X86CPU *cpu, uint64_t tagged)
+{
+    uint64_t target = tagged - cpu->jit.salt;
+
+    return cpu_canonical(cpu, target) ? target : target + JIT_SALT_POISON;
+}
+
 /* In lockstep nothing is interpreted here: indirect branches end the block, others stop before. */
 static const void *lockstep_slow(X86CPU *cpu, Jit *jit, TransBlock *tb, const SiteInfo *site,
                                  uint64_t va)
 {
-    uint64_t target = va - cpu->jit.salt;
+    uint64_t target = lockstep_target(cpu, va);
     unsigned i = jit_jump_hash(target);
 
     if (jit_fill_site(cpu, tb, site, va) &&
         (!(site->flags & SITE_WRITE) || lockstep_note_write(jit, va))) {
         want_state(cpu, site);
         if (cpu->jit.lockstep_tag) { /* a call: its stack comes after its target */
-            cpu->cpu_rip = -*cpu->jit.lockstep_tag - cpu->jit.salt;
+            cpu->cpu_rip = lockstep_target(cpu, -*cpu->jit.lockstep_tag);
         }
         return jit->buffer.rx + site->retry;
     }
@@ -77,11 +85,15 @@ const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va)
     insn->fn(cpu, insn);
     cpu->icount++;
     if (insn->flags & INSN_END) {
-        cpu->jit.vec_wanted = VEC_NONE;
-        cpu->jit.x87_wanted = false;
-        return jit_next(cpu);
+        /* Repetition that came to its end goes on behind it. */
+        if (!(site->flags & SITE_STRING) || cpu->cpu_rip == tb->rip + site->offset) {
+            cpu->jit.vec_wanted = VEC_NONE;
+            cpu->jit.x87_wanted = false;
+            return jit_next(cpu);
+        }
+    } else {
+        cpu->cpu_rip += insn->len;
     }
-    cpu->cpu_rip += insn->len;
     if (!may_go_on(cpu, jit, tb)) {
         return NULL;
     }

@@ -113,20 +113,27 @@ typedef struct SiteInfo {
     uint16_t size;           /* bytes of the access */
     int16_t sp_lag;          /* guest stack pointer - r8 */
     uint32_t retry;          /* where the access is tried again, from the buffer's start */
+    uint16_t back;           /* where it goes on with the entry in r10, from @retry; 0: nowhere */
     uint16_t offset;         /* of the instruction from the block's first */
 } SiteInfo;
 
 enum {
     SITE_WRITE = 1u << 0,
+    SITE_X87 = 1u << 1,      /* x87 state that the code behind it relies on */
     SITE_FLAGS = 1u << 2,    /* arithmetic flags are in memory now, not lost */
     SITE_GROUP = 1u << 3,    /* the check serves later accesses too: a failed one ends the block */
     SITE_FILL = 1u << 4,     /* an access that missed the TLB; else: interpret */
     SITE_ALIGN = 1u << 5,    /* and must be aligned to its size */
-    SITE_QUICK = 1u << 8,    /* no access: interp_quick() may do */
-    SITE_X87 = 1u << 1,      /* x87 state that the code behind it relies on */
-    SITE_STACK = 1u << 7,    /* with SITE_GROUP: accesses by the stack pointer */
     SITE_LOOKUP = 1u << 6,   /* no access: the jump cache does not know the address r9 */
+    SITE_STACK = 1u << 7,    /* with SITE_GROUP: accesses by the stack pointer */
+    SITE_STRING = 1u << 8,   /* a string instruction */
+    SITE_R9 = 1u << 9,       /* the address is in r9 */
+    SITE_R11 = 1u << 10,     /* in r11; in neither: it is a constant */
+    SITE_QUICK = 1u << 11,   /* no access: interp_quick() may do */
 };
+
+/* Set in a salt that another thread spoiled so that lookups fail. */
+#define JIT_SALT_POISON (1ULL << 62)
 
 /* Statistics, for `info jit` and -d stats. */
 typedef struct JitStats {
@@ -298,6 +305,11 @@ void jit_emit_trampolines(Jit *jit);
  * takes more. Vector registers hold guest state.
  */
 const void *jit_fill(X86CPU *cpu, const SiteInfo *site, uint64_t va);
+/*
+ * Carries out the string instruction of @site; false if (the rest of) it takes more. Vector
+ * registers hold guest state (strings.c).
+ */
+bool jit_string(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site);
 /* True if the access of @site at @va hits the TLB now. */
 bool jit_fill_site(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site, uint64_t va);
 /*

@@ -65,7 +65,7 @@ static void put(const CpuCopy *copy, X86CPU *cpu)
 /* Closes all pages for writing, so that each first write shows. */
 static void close_pages(X86CPU *cpu)
 {
-    for (unsigned set = 0; set < TLB_SIZE; set++) {
+    for (unsigned set = 0; set < TLB_ENTRIES; set++) {
         cpu->tlb[cpu->mmu_view][set].write_tag = (uint64_t)(set ^ 1) << GUEST_PAGE_BITS;
     }
 }

@@ -94,6 +94,13 @@ void trans_interpret(Trans *t)
     t->flags = FLAGS_HOST; /* and in memory: the way back loads them */
 }
 
+void trans_string(Trans *t)
+{
+    trans_clobber_flags(t, trans_cur(t)->live_in);
+    trans_cold(t, COLD_SLOW, emit_jmp(&t->a))->site.flags |= SITE_STRING;
+    t->flags = FLAGS_HOST;
+}
+
 /* cmp byte [vec], kind; jb: load it */
 void trans_need_vector(Trans *t)
 {
@@ -241,7 +248,9 @@ static ColdStub *emit_tlb_compare(Trans *t, unsigned pointer, unsigned size, boo
     stub->tag = tag;
     stub->pointer = pointer;
     stub->site.size = size;
-    stub->site.flags |= SITE_FILL | flags | (write ? SITE_WRITE : 0);
+    stub->site.flags |= SITE_FILL | flags | (write ? SITE_WRITE : 0) |
+                        (pointer == H_R11 ? SITE_R11 : SITE_R9);
+    stub->back = a->p;
     return stub;
 }
 
@@ -268,10 +277,13 @@ static HostMem memory_at_constant(Trans *t, uint64_t address, unsigned size, boo
     }
     stub = trans_cold(t, COLD_SLOW, emit_jcc(a, CC_NE));
     stub->constant = address;
+    stub->tag = tag.disp;
     stub->site.size = size;
     stub->site.flags |= SITE_FILL | (write ? SITE_WRITE : 0);
+    stub->back = a->p;
     emit_load(a, H_R10, (HostMem){H_NONE, H_NONE, 0, true,
                                   view_field(t, offsetof(TlbEntry, page)) + entry});
+    stub->back2 = a->p;
     return (HostMem){.base = H_R10, .index = H_NONE, .disp = address & (GUEST_PAGE_SIZE - 1)};
 }
 
@@ -284,9 +296,14 @@ static void check_pointer(Trans *t, unsigned pointer, unsigned size, bool write,
     emit_tlb_index(t, pointer);
     stub = emit_tlb_compare(t, pointer, size, write, flags);
     if ((flags & SITE_ALIGN) && size > 1) { /* test pointer, size - 1 */
+        ColdStub *unaligned;
+
         emit_op_reg(a, false, 0xf7, 0, pointer);
         put32(a, size - 1);
-        stub->at2 = emit_jcc(a, CC_NE);
+        unaligned = trans_cold(t, COLD_SLOW, emit_jcc(a, CC_NE));
+        unaligned->site = stub->site;
+        unaligned->tag = stub->tag;
+        unaligned->pointer = pointer;
     }
     emit_op_mem(a, true, 0x03, pointer, tlb_field(t, offsetof(TlbEntry, page)));
 }

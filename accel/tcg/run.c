@@ -15,9 +15,6 @@
 #define GROUP_PATIENCE (GROUP_FAILURES * 3000u) /* host TSC ticks in which they are too many */
 #define SPACES       1024u  /* that salts can tell apart */
 
-/* Set in a salt that another thread spoiled so that lookups fail. */
-#define SALT_POISON (1ULL << 62)
-
 /* Whose state this thread's GS points to. */
 static __thread X86CPU *gs_owner;
 
@@ -74,7 +71,7 @@ void jit_kick(Vcpu *vcpu, uint32_t bits)
     X86CPU *cpu = x86_cpu(vcpu);
 
     __atomic_store_n(&cpu->jit.poll, 1, __ATOMIC_SEQ_CST);
-    __atomic_fetch_or(&cpu->jit.salt, SALT_POISON, __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(&cpu->jit.salt, JIT_SALT_POISON, __ATOMIC_SEQ_CST);
 }
 
 /* --- running ---------------------------------------------------------------------- */

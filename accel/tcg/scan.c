@@ -298,6 +298,8 @@ static TransKind classify(Trans *t, TransInsn *ti)
     case ZYDIS_CATEGORY_PUSH:
     case ZYDIS_CATEGORY_POP:
         return classify_stack(ti);
+    case ZYDIS_CATEGORY_STRINGOP:
+        return KIND_STRING;
     default:
         return classify_copy(t, ti);
     }
@@ -335,7 +337,7 @@ static void flags_of(Trans *t, TransInsn *ti)
 {
     const ZydisAccessedFlags *f = ti->zi.cpu_flags;
 
-    if (ti->kind == KIND_INTERPRET) {
+    if (ti->kind == KIND_INTERPRET || (ti->kind == KIND_STRING && f)) {
         ti->use = AF_ALL;
         return;
     }
@@ -490,7 +492,7 @@ static void place_checks(Trans *t)
         for (int at = group->first; at >= group->epoch; at--) {
             const TransInsn *ti = &t->insns[at];
 
-            if (ti->kind == KIND_INTERPRET || (i > 0 && t->groups[i - 1].last >= at)) {
+            if (trans_is_outside(ti) || (i > 0 && t->groups[i - 1].last >= at)) {
                 break;
             }
             if (!ti->live_in) {
@@ -704,7 +706,7 @@ static void find_addresses(Trans *t)
             }
         }
         for (unsigned g = 0; g < G_N_ELEMENTS(open); g++) {
-            if (open[g] >= 0 && (ti->kind == KIND_INTERPRET ||
+            if (open[g] >= 0 && (trans_is_outside(ti) ||
                                  !holds(ti, t->addresses[open[g]].base) ||
                                  !holds(ti, t->addresses[open[g]].index))) {
                 open[g] = -1;

@@ -246,6 +246,7 @@ static void emit_resume(Asm *a)
     put8(a, 0x9e);
     emit_load(a, H_RAX, GS_REG(R_RAX));
     emit_load(a, H_R9, SCRATCH(4));
+    emit_load(a, H_R10, SCRATCH(0));
     emit_load(a, H_R11, SCRATCH(3));
     emit_op_mem(a, false, 0xff, 4, GS(jit.resume));
 }

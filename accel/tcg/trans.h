@@ -18,6 +18,7 @@ typedef enum {
     KIND_POP,
     KIND_LEAVE,
     KIND_DIVIDE,
+    KIND_STRING,    /* MOVS to CMPS */
     KIND_FLDCW,
     KIND_FNINIT,
     KIND_JUMP,
@@ -74,11 +75,12 @@ typedef struct ColdStub {
     enum { COLD_SLOW, COLD_VEC, COLD_X87, COLD_POLL, COLD_LINK } kind;
     uint8_t *at;            /* rel32 of the jump that leads here; COLD_LINK: or NULL */
     uint8_t *at2;           /* a second one, or NULL */
-    const uint8_t *back;    /* COLD_VEC, COLD_X87: where to go on */
+    uint8_t *back;          /* where to go on; COLD_SLOW: with the entry that r10 names, or NULL */
+    uint8_t *back2;         /* COLD_SLOW of a constant address: with the page in r10 */
     SiteInfo site;
     int32_t tag;            /* field that @pointer was xored with, by r10; 0: no access */
     uint8_t pointer;        /* host register with the address */
-    uint64_t constant;      /* the address, if nonzero */
+    uint64_t constant;      /* with back2: the address */
     unsigned vec;
     Link *link;
     bool flags_in_memory;
@@ -149,6 +151,8 @@ unsigned trans_temps(const Trans *t, const HostMem *m, uint8_t temps[3]);
 ColdStub *trans_cold(Trans *t, int kind, uint8_t *at);
 /* Calls the interpreter for the current instruction. */
 void trans_interpret(Trans *t);
+/* The same, after what jit_string() can do. */
+void trans_string(Trans *t);
 /* Loads the vector state that the current instruction needs, if it is not. */
 void trans_need_vector(Trans *t);
 
@@ -179,6 +183,12 @@ void trans_fall_through(Trans *t);
 static inline TransInsn *trans_cur(Trans *t)
 {
     return &t->insns[t->cur];
+}
+
+/* True if C code carries the instruction out, which may change any register and mapping. */
+static inline bool trans_is_outside(const TransInsn *ti)
+{
+    return ti->kind == KIND_INTERPRET || ti->kind == KIND_STRING;
 }
 
 /* RIP behind the current instruction. */

@@ -5,7 +5,7 @@
 #include <time.h>
 
 #define INSN_CODE_MAX 192 /* bytes that one instruction's hot code takes at most */
-#define STUB_CODE_MAX 48
+#define STUB_CODE_MAX 96
 
 /* --- hot code ------------------------------------------------------------------------ */
 
@@ -84,6 +84,7 @@ static void trans_insn(Trans *t)
     case KIND_POP: trans_pop(t); break;
     case KIND_LEAVE: trans_leave(t); break;
     case KIND_DIVIDE: trans_divide(t); break;
+    case KIND_STRING: trans_string(t); break;
     case KIND_FLDCW: trans_fldcw(t); break;
     case KIND_FNINIT: trans_fninit(t); break;
     case KIND_JUMP: trans_jump(t); break;
@@ -213,13 +214,59 @@ static void emit_save_flags(Asm *a)
     emit_mov(a, H_RAX, H_R9);
 }
 
-static void emit_slow_stub(Trans *t, Asm *a, const ColdStub *stub)
+#define SECOND_WAY ((int32_t)(TLB_SIZE * sizeof(TlbEntry)))
+
+static void jump_back(Asm *a, uint8_t *back)
 {
-    if (stub->constant) {
+    patch_rel32(emit_jmp(a), back);
+}
+
+/* Goes on with the second way of the set if the constant address hits there. */
+static void emit_constant_second(Asm *a, const ColdStub *stub)
+{
+    HostMem tag = {H_NONE, H_NONE, 0, true, stub->tag + SECOND_WAY};
+    int32_t entry = stub->tag - (stub->tag - CPU_FIELD(tlb)) % (int32_t)sizeof(TlbEntry);
+    HostMem page = {H_NONE, H_NONE, 0, true,
+                    entry + SECOND_WAY + (int32_t)offsetof(TlbEntry, page)};
+    uint8_t *miss;
+
+    emit_mov_imm(a, H_R10, stub->constant & ~(uint64_t)(GUEST_PAGE_SIZE - 1));
+    emit_op_mem(a, true, 0x3b, H_R10, tag);
+    miss = emit_jcc(a, CC_NE);
+    emit_load(a, H_R10, page);
+    jump_back(a, stub->back2);
+    patch_rel32(miss, a->p);
+}
+
+/* The same for the address in a register, whose set r10 names. */
+static void emit_second(Asm *a, const ColdStub *stub)
+{
+    HostMem tag = {H_R10, H_NONE, 0, true, stub->tag + SECOND_WAY};
+    uint8_t *miss;
+
+    emit_op_mem(a, true, 0x33, stub->pointer, tag);
+    emit_alu_imm(a, true, 7, stub->pointer, GUEST_PAGE_SIZE - stub->site.size);
+    miss = emit_jcc(a, CC_A);
+    emit_alu_imm(a, true, 0, H_R10, SECOND_WAY);
+    jump_back(a, stub->back);
+    patch_rel32(miss, a->p);
+    emit_op_mem(a, true, 0x33, stub->pointer, tag);
+}
+
+static void emit_slow_stub(Trans *t, Asm *a, ColdStub *stub)
+{
+    if (stub->back) {
+        stub->site.back = stub->back - (t->jit->buffer.rw + stub->site.retry);
+    }
+    if (stub->back2) {
+        emit_constant_second(a, stub);
         emit_mov_imm(a, H_R10, stub->constant);
         emit_store(a, H_R10, GS(jit.scratch[2]));
     } else if (stub->tag) {
         emit_op_mem(a, true, 0x33, stub->pointer, (HostMem){H_R10, H_NONE, 0, true, stub->tag});
+        if (stub->back) {
+            emit_second(a, stub);
+        }
         emit_store(a, stub->pointer, GS(jit.scratch[2]));
     } else if (stub->rcx_in_r11) { /* flags are in the host's, r9 is address + salt */
         emit_mov(a, H_RCX, H_R11);
@@ -261,16 +308,16 @@ static void emit_poll_stub(Trans *t, Asm *a)
 static void emit_vec_stub(Trans *t, Asm *a, const ColdStub *stub)
 {
     call_to(a, t->jit, t->jit->vec_load[stub->vec]);
-    patch_rel32(emit_jmp(a), stub->back);
+    jump_back(a, stub->back);
 }
 
 static void emit_x87_stub(Trans *t, Asm *a, const ColdStub *stub)
 {
     call_to(a, t->jit, t->jit->x87_load);
-    patch_rel32(emit_jmp(a), stub->back);
+    jump_back(a, stub->back);
 }
 
-static void emit_stub(Trans *t, Asm *a, const ColdStub *stub)
+static void emit_stub(Trans *t, Asm *a, ColdStub *stub)
 {
     if (stub->at) {
         patch_rel32(stub->at, a->p);

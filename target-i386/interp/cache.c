@@ -17,7 +17,7 @@
 #define FETCH_TLB_SIZE  256u
 #define MAX_INSNS       (1u << 19) /* decoded instructions kept by one CPU: 24 MiB */
 #define QUEUE_LIMIT     64u        /* pending invalidations before the whole cache goes */
-#define GRANULE_SHIFT   6
+#define GENERATIONS     64u
 #define PATIENCE_MIN    16u
 #define PATIENCE_MAX    (1u << 20)
 
@@ -48,6 +48,8 @@ struct CodeDomain {
     MemorySpace *memory;
     GMutex lock;       /* over caches */
     GPtrArray *caches; /* of CodeCache * */
+    /* By page: raised before more of it may become code, under the lock. */
+    uint64_t generations[GENERATIONS];
 };
 
 struct CodeCache {
@@ -93,6 +95,16 @@ void code_domain_free(CodeDomain *domain)
     g_free(domain);
 }
 
+static uint64_t *generation_of(CodeDomain *domain, uint64_t ram)
+{
+    return &domain->generations[(ram >> GUEST_PAGE_BITS) % GENERATIONS];
+}
+
+static void generation_raise(CodeDomain *domain, uint64_t ram)
+{
+    __atomic_fetch_add(generation_of(domain, ram), 1, __ATOMIC_SEQ_CST);
+}
+
 CodeCache *code_cache_new(X86CPU *cpu, CodeDomain *domain)
 {
     CodeCache *cache = g_new0(CodeCache, 1);
@@ -107,6 +119,9 @@ CodeCache *code_cache_new(X86CPU *cpu, CodeDomain *domain)
     g_mutex_init(&cache->lock);
     g_mutex_lock(&domain->lock);
     g_ptr_array_add(domain->caches, cache);
+    for (unsigned i = 0; i < GENERATIONS; i++) {
+        generation_raise(domain, (uint64_t)i << GUEST_PAGE_BITS);
+    }
     g_mutex_unlock(&domain->lock);
     return cache;
 }
@@ -222,13 +237,6 @@ static void page_unlink(CodePage *page, Block *block)
     *link = block->page_next[page_slot(block, page)];
 }
 
-/* The granules of bytes @first to @last of a page. */
-static uint64_t granule_range(unsigned first, unsigned last)
-{
-    return (UINT64_MAX << (first >> GRANULE_SHIFT)) &
-           (UINT64_MAX >> (63 - (last >> GRANULE_SHIFT)));
-}
-
 /* The granules that @block covers in @page. */
 static uint64_t block_granules(const Block *block, const CodePage *page)
 {
@@ -237,10 +245,10 @@ static uint64_t block_granules(const Block *block, const CodePage *page)
     uint64_t granules = 0;
 
     if (page_slot(block, page) == 0) {
-        granules |= granule_range(start, MIN(end, GUEST_PAGE_SIZE) - 1);
+        granules |= code_granules(start, MIN(end, GUEST_PAGE_SIZE) - 1);
     }
     if (block->ram2 == page->ram) {
-        granules |= granule_range(0, end - GUEST_PAGE_SIZE - 1);
+        granules |= code_granules(0, end - GUEST_PAGE_SIZE - 1);
     }
     return granules;
 }
@@ -309,7 +317,7 @@ static uint64_t write_granules(uint64_t ram, uint64_t size)
 {
     unsigned offset = ram & (GUEST_PAGE_SIZE - 1);
 
-    return granule_range(offset, offset + size - 1);
+    return code_granules(offset, offset + size - 1);
 }
 
 /*
@@ -362,11 +370,52 @@ static bool cache_written(CodeCache *cache, uint64_t ram, uint64_t size)
     return true;
 }
 
+/* The CPU that runs on this thread, if it decodes code of @domain. */
+static X86CPU *domain_writer(CodeDomain *domain)
+{
+    Vcpu *vcpu = vcpu_current();
+
+    return vcpu && x86_cpu(vcpu)->code && x86_cpu(vcpu)->code->domain == domain ? x86_cpu(vcpu)
+                                                                               : NULL;
+}
+
+/*
+ * Remembers for the CPU that wrote to a page where code is in it; false if there is none and has
+ * not been for many writes. Domain lock held.
+ */
+static bool watch_note(CodeDomain *domain, X86CPU *writer, RamBlock *block, uint64_t offset)
+{
+    uint64_t ram = block->ram_id + offset, granules = 0;
+    uintptr_t host = (uintptr_t)block->host + offset;
+    CodeWatch *watch = &writer->code_watches[(host >> GUEST_PAGE_BITS) % CODE_WATCHES];
+    uint64_t *generation = generation_of(domain, ram);
+    bool again = watch->page == host && watch->known == *generation && !watch->granules;
+
+    for (unsigned i = 0; i < domain->caches->len; i++) {
+        CodeCache *cache = g_ptr_array_index(domain->caches, i);
+        CodePage *page;
+
+        g_mutex_lock(&cache->lock);
+        page = page_find(cache, ram);
+        granules |= !page ? 0 : page->building ? UINT64_MAX : page->granules;
+        g_mutex_unlock(&cache->lock);
+    }
+    *watch = (CodeWatch){
+        .page = host, .granules = granules, .generation = generation, .known = *generation,
+        .marks = &block->page_marks[offset >> GUEST_PAGE_BITS],
+        .writes = again ? watch->writes : 0, .alone = domain->caches->len == 1};
+    return granules || watch->writes < CODE_WATCH_WRITES;
+}
+
 static void code_written(void *opaque, RamBlock *block, uint64_t offset, uint64_t size)
 {
     CodeDomain *domain = opaque;
+    X86CPU *writer = domain_writer(domain);
     bool wanted = false;
 
+    if (writer && code_watch_beside(writer, (uintptr_t)block->host + offset, size)) {
+        return;
+    }
     g_mutex_lock(&domain->lock);
     for (unsigned i = 0; i < domain->caches->len; i++) {
         CodeCache *cache = g_ptr_array_index(domain->caches, i);
@@ -374,6 +423,9 @@ static void code_written(void *opaque, RamBlock *block, uint64_t offset, uint64_
         g_mutex_lock(&cache->lock);
         wanted |= cache_written(cache, block->ram_id + offset, size);
         g_mutex_unlock(&cache->lock);
+    }
+    if (writer) {
+        wanted |= watch_note(domain, writer, block, offset & ~(uint64_t)(GUEST_PAGE_SIZE - 1));
     }
     if (!wanted) {
         ram_page_unmark(block, offset, PAGE_WATCH_CODE);
@@ -477,6 +529,7 @@ static CodePage *watch_page(X86CPU *cpu, const FetchEntry *entry)
     }
     page->building = true;
     g_mutex_unlock(&cache->lock);
+    generation_raise(domain, page->ram);
     if (!(ram_page_marks(entry->to.page.block, entry->to.page.offset) & PAGE_WATCH_CODE)) {
         mark_page(domain, entry);
     }

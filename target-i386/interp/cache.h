@@ -10,6 +10,7 @@
 #include "target-i386/interp/insn.h"
 
 #define BLOCK_MAX_INSNS 64
+#define CODE_GRANULE_SHIFT 6
 
 typedef struct Block Block;
 
@@ -39,6 +40,38 @@ CodeDomain *code_cache_domain(CodeCache *cache);
 
 /* Carries out what other CPUs and devices queued (VCPU_CODE_CHANGED). Run loop only. */
 void code_drain(X86CPU *cpu);
+/* The granules of bytes @first to @last of a page. */
+static inline uint64_t code_granules(unsigned first, unsigned last)
+{
+    return (UINT64_MAX << (first >> CODE_GRANULE_SHIFT)) &
+           (UINT64_MAX >> (63 - (last >> CODE_GRANULE_SHIFT)));
+}
+
+/*
+ * Writes to a page beside its code, or without any left, before someone looks whether it is still
+ * to be watched: marking it again costs more than they do, and code that is patched comes back.
+ */
+#define CODE_WATCH_WRITES 256u
+
+/*
+ * What is known of the page if @size bytes at @host, which are written, lie in one with code but
+ * hold none; else, or when the page should be looked at anew, NULL. Its own thread only; takes no
+ * lock.
+ */
+static inline CodeWatch *code_watch_beside(X86CPU *cpu, uintptr_t host, unsigned size)
+{
+    CodeWatch *watch = &cpu->code_watches[(host >> GUEST_PAGE_BITS) % CODE_WATCHES];
+    unsigned offset = host & (GUEST_PAGE_SIZE - 1);
+
+    if (watch->page != (host & ~(uintptr_t)(GUEST_PAGE_SIZE - 1)) ||
+        __atomic_load_n(watch->generation, __ATOMIC_ACQUIRE) != watch->known ||
+        *watch->marks != PAGE_WATCH_CODE ||
+        (watch->granules & code_granules(offset, offset + size - 1))) {
+        return NULL;
+    }
+    return watch->writes++ < CODE_WATCH_WRITES ? watch : NULL;
+}
+
 /* Drops all decoded code of this CPU. Its own thread only. */
 void code_flush(X86CPU *cpu);
 /* Host bytes used by decoded code. */
