@@ -391,6 +391,45 @@ static void test_task_switched(void)
     check("sse-again", ((Function)(uintptr_t)sse_code)(4), 8);
 }
 
+/* Bit numbers reach beyond the operand, both ways; CF is the bit of before. */
+static void test_bits(void)
+{
+    static uint64_t words[8];
+    unsigned wrong = 0;
+
+    for (unsigned n = 0; n < 4 * HOT; n++) {
+        long number = (long)(n * 37 % 512) - 256;
+        uint64_t mask = 1ull << (number & 63), *word = &words[4 + (number >> 6)], old = *word;
+        uint8_t set, reset, test;
+
+        asm volatile("lock btsq %4, %3; setc %0; btrq %4, %3; setc %1; btq %4, %3; setc %2"
+                     : "=&r"(set), "=&r"(reset), "=&r"(test), "+m"(words[4])
+                     : "r"(number) : "memory", "cc");
+        wrong += set != !!(old & mask) || reset != 1 || test != 0 || *word != (old & ~mask);
+        asm volatile("btcq %1, %0" : "+m"(words[4]) : "r"(number) : "memory", "cc");
+        wrong += *word != (old | mask);
+    }
+    check("bits-in-memory", wrong, 0);
+}
+
+/* PUSHF, POPF, CLI, STI and SWAPGS keep and change what they must, arithmetic flags too. */
+static void test_flags(void)
+{
+    unsigned wrong = 0;
+
+    for (unsigned n = 0; n < HOT; n++) {
+        uint64_t want = (n & 1) | (n & 2) << 1 | (n & 4) << 4 | (n & 8) << 4 | (n & 16) << 7;
+        uint64_t got, closed, open;
+
+        asm volatile("pushq %3; popfq; pushfq; popq %0; cli; pushfq; popq %1\n"
+                     "swapgs; swapgs; orq $0x200, %0; andq $~0x200, %0; pushq %3; popfq\n"
+                     "pushfq; popq %2"
+                     : "=&r"(got), "=&r"(closed), "=&r"(open) : "r"(want) : "memory", "cc");
+        wrong += (got & 0x8d5) != want || closed != got || open != got || (closed & 0x200);
+    }
+    check("flags-kept", wrong, 0);
+}
+
 static volatile unsigned steps;
 
 static int count_step(Frame *frame)
@@ -432,5 +471,7 @@ void main(void)
     test_longjmp();
     test_divide();
     test_task_switched();
+    test_bits();
+    test_flags();
     test_single_step();
 }
