@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The commands of a day. Meson does the building; see docs/testing.md for what `check` runs.
-.PHONY: all deps build guest run check check-kvm-boot bench bench-table install clean
+.PHONY: all deps build guest run check check-kvm-boot check-jit-random check-lockstep bench bench-table install clean
 .NOTPARALLEL:
 
 STEP = @scripts/step
@@ -30,6 +30,16 @@ check: deps
 # Debian's kernel under KVM: apart from check, since it takes long where KVM itself is emulated.
 check-kvm-boot: build guest
 	@scripts/check-kvm-boot
+
+# The translator for two hours against the host CPU and the interpreter; SEED and FIRST go on with
+# an earlier run.
+check-jit-random: build
+	build/tests/insn/jit-random --seconds 7200 $(if $(SEED),--seed $(SEED)) \
+	    $(if $(FIRST),--first $(FIRST))
+
+# The demo guest boots with every block run translated and interpreted, and compared.
+check-lockstep: build guest
+	@python3 tests/functional/test_lockstep.py
 
 bench: build guest
 	@bench/boot

@@ -326,6 +326,8 @@ void lockstep_begin(Jit *jit);
 void lockstep_end(Jit *jit, TransBlock *tb);
 /* The TLB is about to let the code write to the page of @va; false if it must not. */
 bool lockstep_note_write(Jit *jit, uint64_t va);
+/* The TLB was filled for reading at @va: a write there is to show still. */
+void lockstep_note_read(Jit *jit, uint64_t va);
 /* The translated run ended after @insn instructions, or at the block's end. */
 void lockstep_stopped(Jit *jit, unsigned insn, bool whole);
 

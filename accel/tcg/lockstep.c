@@ -62,12 +62,22 @@ static void put(const CpuCopy *copy, X86CPU *cpu)
     memcpy(cpu->opmask, copy->opmask, sizeof(copy->opmask));
 }
 
+static void close_page(X86CPU *cpu, unsigned set)
+{
+    cpu->tlb[cpu->mmu_view][set].write_tag = (uint64_t)(set ^ 1) << GUEST_PAGE_BITS;
+}
+
 /* Closes all pages for writing, so that each first write shows. */
 static void close_pages(X86CPU *cpu)
 {
     for (unsigned set = 0; set < TLB_ENTRIES; set++) {
-        cpu->tlb[cpu->mmu_view][set].write_tag = (uint64_t)(set ^ 1) << GUEST_PAGE_BITS;
+        close_page(cpu, set);
     }
+}
+
+void lockstep_note_read(Jit *jit, uint64_t va)
+{
+    close_page(jit->cpu, (va >> GUEST_PAGE_BITS) & (TLB_SIZE - 1));
 }
 
 bool lockstep_note_write(Jit *jit, uint64_t va)

@@ -42,8 +42,8 @@ def answers_of_guest(*arguments):
     with tempfile.TemporaryDirectory() as scratch:
         initrd = f"{scratch}/initrd"
         make_initrd(initrd)
-        with VM("-nographic", "-no-reboot", "-m", "512", "-cpu", "max", "-kernel", kernel, "-initrd",
-                initrd, "-append", "console=ttyS0 quiet", *arguments) as vm:
+        with VM("-nographic", "-no-reboot", "-m", "512", "-cpu", "max", "-kernel", kernel,
+                "-initrd", initrd, "-append", "console=ttyS0 quiet", *arguments) as vm:
             vm.expect("done", vmtest.BOOT_TIMEOUT)
             equal(vm.wait(), 0, "exit status")
             return sorted(re.findall(LINE, vm.output))
@@ -64,7 +64,7 @@ def test_translated():
 
 def test_translated_with_exits():
     """As translated code that is left and flushed at random."""
-    check_answers("-accel", "tcg,debug=flush:5000+random-exits:7+tiny-tlb:300")
+    check_answers("-accel", "tcg,debug=flush:50000+random-exits:20+tiny-tlb:2000")
 
 
 if __name__ == "__main__":

@@ -50,7 +50,8 @@ static uint64_t run_sse2(void)
             __m128d d = _mm_load_pd(&doubles[i]);
 
             a = _mm_add_epi32(_mm_shuffle_epi32(a, 0x1b), _mm_srli_epi32(a, 3));
-            f = _mm_sub_ps(_mm_mul_ps(f, _mm_set1_ps(0.75f)), _mm_cvtepi32_ps(_mm_srai_epi32(a, 9)));
+            f = _mm_sub_ps(_mm_mul_ps(f, _mm_set1_ps(0.75f)),
+                           _mm_cvtepi32_ps(_mm_srai_epi32(a, 9)));
             d = _mm_add_pd(_mm_sqrt_pd(_mm_mul_pd(d, d)), _mm_cvtps_pd(f));
             _mm_store_si128((__m128i *)&ints[i], a);
             _mm_storeu_ps(&floats[i], f);
@@ -69,10 +70,13 @@ __attribute__((target("avx2,fma"))) static uint64_t run_avx2(void)
             __m256d d = _mm256_load_pd(&doubles[i]);
             __m256i index = _mm256_and_si256(a, _mm256_set1_epi32(COUNT - 1));
 
-            a = _mm256_xor_si256(_mm256_i32gather_epi32(ints, index, 4), _mm256_srlv_epi32(a, index));
+            a = _mm256_xor_si256(_mm256_i32gather_epi32(ints, index, 4),
+                                 _mm256_srlv_epi32(a, index));
             a = _mm256_permutevar8x32_epi32(a, index);
-            f = _mm256_fmadd_ps(f, _mm256_set1_ps(0.5f), _mm256_cvtepi32_ps(_mm256_srai_epi32(a, 8)));
-            d = _mm256_fnmadd_pd(d, _mm256_set1_pd(0.25), _mm256_cvtps_pd(_mm256_castps256_ps128(f)));
+            f = _mm256_fmadd_ps(f, _mm256_set1_ps(0.5f),
+                                _mm256_cvtepi32_ps(_mm256_srai_epi32(a, 8)));
+            d = _mm256_fnmadd_pd(d, _mm256_set1_pd(0.25),
+                                 _mm256_cvtps_pd(_mm256_castps256_ps128(f)));
             _mm256_store_si256((__m256i *)&ints[i], a);
             _mm256_storeu_ps(&floats[i], f);
             _mm256_store_pd(&doubles[i], d);

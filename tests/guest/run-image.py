@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs one test image and turns its report into TAP.
 
-run-image.py IMAGE [-cpu MODEL] [-smp N] [--oracle A]
+run-image.py IMAGE [-cpu MODEL] [-smp N] [--accel A] [--oracle A]
 
 The emulator is $TESSERA_BINARY; with --oracle it is qemu-system-x86_64 on that accelerator, to
 check the test itself. TCG gets a second debug console at port 0xea, by which an image knows to
@@ -26,6 +26,8 @@ def command(args, report):
                '-device', 'isa-debug-exit,iobase=0xf4,iosize=0x4']
     if not args.oracle:
         binary = [os.environ['TESSERA_BINARY'], '-cpu', args.cpu]
+        if args.accel:
+            binary += ['-accel', args.accel]
     else:
         binary = ['qemu-system-x86_64', '-accel', args.oracle, '-cpu', args.cpu]
         if args.oracle == 'tcg':
@@ -69,6 +71,7 @@ def main():
     parser.add_argument('image')
     parser.add_argument('-cpu', default='max')
     parser.add_argument('-smp', default='1')
+    parser.add_argument('--accel')
     parser.add_argument('--oracle')
     parser.add_argument('-icount')
     parser.add_argument('--reboot', action='store_true')

@@ -319,8 +319,7 @@ void guest_set_jit(bool exact, bool no_groups, bool one_insn)
     code_flush(guest.cpu);
 }
 
-/* False if the sequence has written over its pages. */
-static bool code_is_whole(const InsnCase *test)
+bool guest_code_is_whole(const InsnCase *test)
 {
     uint8_t code[CODE_SIZE];
 
@@ -338,7 +337,7 @@ void guest_translate_sequence(const InsnCase *test, InsnState *out, InsnState *a
     guest.cpu->engine = jit_run;
     place_sequence(test);
     run_from_start(test, out);
-    if (code_is_whole(test)) {
+    if (guest_code_is_whole(test)) {
         run_from_start(test, again);
     } else {
         *again = *out;

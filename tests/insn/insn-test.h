@@ -138,6 +138,8 @@ void guest_finish(const InsnCase *test, InsnState *out, bool raised);
  * time with what is translated, linked and in the TLB, into @again.
  */
 void guest_run_sequence(const InsnCase *test, InsnState *out);
+/* False if the sequence that ran last has written over its code or what is around it. */
+bool guest_code_is_whole(const InsnCase *test);
 void guest_translate_sequence(const InsnCase *test, InsnState *out, InsnState *again);
 /* How the translator works from now on; before the first call of guest_translate_sequence(). */
 void guest_set_jit(bool exact, bool no_groups, bool one_insn);
