@@ -6,6 +6,7 @@
 #include "qemu-config/config.h"
 #include "target-i386/cpu-caps.h"
 #include "target-i386/interp/interp.h"
+#include "util/log.h"
 
 /* What -accel tcg was given. */
 typedef struct TcgMachine {
@@ -103,6 +104,7 @@ static bool tcg_vcpu_init(void *instance, Vcpu *vcpu, GError **error)
     }
     if (jit_new(x86_cpu(vcpu), &tcg->options, &why)) {
         vcpu->ops = &translated_ops;
+        log_write(LOG_ACCEL, "tcg: CPU %u runs hot 64-bit code translated", vcpu->index);
     } else {
         g_printerr("tessera: CPU %u is interpreted: %s\n", vcpu->index, why->message);
     }
