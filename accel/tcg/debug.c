@@ -97,7 +97,7 @@ bool jit_debug_exit(Jit *jit)
     return debug->exit_every && next_random(debug) % debug->exit_every == 0;
 }
 
-void jit_debug_before(Jit *jit)
+bool jit_debug_before(Jit *jit)
 {
     JitDebug *debug = &jit->debug;
 
@@ -107,5 +107,7 @@ void jit_debug_before(Jit *jit)
     }
     if (every(debug->tlb_every, debug->entries)) {
         mmu_flush(jit->cpu);
+        return true;
     }
+    return false;
 }

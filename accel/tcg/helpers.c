@@ -36,6 +36,9 @@ static const void *lockstep_slow(X86CPU *cpu, Jit *jit, TransBlock *tb, const Si
 
     if (jit_fill_site(cpu, tb, site, va) &&
         (!(site->flags & SITE_WRITE) || lockstep_note_write(jit, va))) {
+        if (!(site->flags & SITE_WRITE)) {
+            lockstep_note_read(jit, va);
+        }
         want_state(cpu, site);
         if (cpu->jit.lockstep_tag) { /* a call: its stack comes after its target */
             cpu->cpu_rip = lockstep_target(cpu, -*cpu->jit.lockstep_tag);

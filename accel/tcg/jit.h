@@ -231,8 +231,8 @@ void jit_kick(Vcpu *vcpu, uint32_t bits);
 
 /* Modes joined by '+', as in "no-chain+flush:100"; unknown ones are an error. */
 bool jit_debug_parse(const char *text, JitDebug *debug, GError **error);
-/* Before a block is looked up for running. */
-void jit_debug_before(Jit *jit);
+/* Before a block runs: true if the mapping by which it was found has been forgotten. */
+bool jit_debug_before(Jit *jit);
 /* True if translated code shall find that another thread wants attention. */
 bool jit_debug_exit(Jit *jit);
 

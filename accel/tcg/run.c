@@ -214,7 +214,9 @@ bool jit_run(X86CPU *cpu, Block *block)
     TransBlock *tb;
     uint64_t salt;
 
-    jit_debug_before(jit);
+    if (jit_debug_before(jit)) {
+        return true;
+    }
     jit_note_map(jit);
     if (jit->skip || mode == MODE_NEVER || log_enabled(LOG_EXEC)) {
         jit->skip = false;
