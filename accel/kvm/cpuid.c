@@ -184,7 +184,7 @@ void kvm_cpu_caps(const struct Config *config, struct X86CpuCaps *caps)
     g_autofree struct kvm_cpuid2 *supported = fd >= 0 ? kvm_supported_cpuid(fd, NULL) : NULL;
 
     if (supported) {
-        unsigned flaws = kvm_try_out(fd, supported);
+        unsigned flaws = kvm_flaws(config, fd, supported);
         fill_caps(caps, fd, kvm_irqchip_place(config, fd, flaws, &asked), flaws, supported);
     } else {
         x86_cpu_caps_tcg(caps);

@@ -109,6 +109,21 @@ static void set_halt_poll(const KvmMachine *machine, const Config *config)
     }
 }
 
+unsigned kvm_flaws(const Config *config, int kvm_fd, struct kvm_cpuid2 *supported)
+{
+    GPtrArray *groups = config_groups(config, "accel");
+    bool trials = true;
+
+    for (unsigned i = 0; i < groups->len; i++) {
+        const ConfigGroup *group = g_ptr_array_index(groups, i);
+
+        if (!g_strcmp0(group_get(group, "accel"), "kvm")) {
+            group_get_bool(group, "trials", &trials, NULL);
+        }
+    }
+    return trials ? kvm_try_out(kvm_fd, supported) : 0;
+}
+
 static bool machine_create_vm(KvmMachine *machine, const Config *config, GError **error)
 {
     uint64_t identity = IDENTITY_MAP_ADDR;
@@ -118,7 +133,7 @@ static bool machine_create_vm(KvmMachine *machine, const Config *config, GError 
     if (!supported) {
         return false;
     }
-    machine->flaws = kvm_try_out(machine->kvm_fd, supported);
+    machine->flaws = kvm_flaws(config, machine->kvm_fd, supported);
     machine->vm_fd = ioctl(machine->kvm_fd, KVM_CREATE_VM, 0);
     if (machine->vm_fd < 0) {
         int saved = errno;

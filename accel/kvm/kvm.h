@@ -279,6 +279,8 @@ void kvm_log_stats(Vcpu *vcpu);
 
 /* What this KVM gets wrong without saying so: KVM_FLAW_*, told to the log. */
 unsigned kvm_try_out(int kvm_fd, struct kvm_cpuid2 *supported);
+/* The same, or none with -accel kvm,trials=off (kvm.c). */
+unsigned kvm_flaws(const struct Config *config, int kvm_fd, struct kvm_cpuid2 *supported);
 
 /* --- gate.c ---------------------------------------------------------------------------------- */
 

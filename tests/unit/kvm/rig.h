@@ -39,6 +39,8 @@ typedef struct Rig {
 #define RIG_STOP "out %al, $0xe8\n 99: hlt\n jmp 99b\n"
 
 /* @accel is the argument of -accel, @cpu that of -cpu; the machine is reset and does not run. */
+/* KVM as it is, in whatever it may be wrong, and our own interrupt controllers. */
+#define RIG_PLAIN_KVM "kvm,trials=off,kernel-irqchip=off"
 Rig *rig_new(const char *accel, const char *cpu, const uint8_t *code, const uint8_t *end);
 void rig_free(Rig *rig);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Rig, rig_free)

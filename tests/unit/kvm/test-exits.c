@@ -70,7 +70,7 @@ static const MemoryOps counting_ops = { reads_of, writes_of, 1, 4 };
 static void test_allocations(void)
 {
     static const char *const places[] = { "kvm,kernel-irqchip=on", "kvm,kernel-irqchip=split",
-                                          "kvm,kernel-irqchip=off" };
+                                          RIG_PLAIN_KVM };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(places); i++) {
         g_autoptr(Rig) rig = rig_new(places[i], "qemu64", code_accesses, code_accesses_end);
@@ -89,7 +89,7 @@ static void test_allocations(void)
 
 static void test_counter(void)
 {
-    g_autoptr(Rig) rig = rig_new("kvm", "qemu64", code_accesses, code_accesses_end);
+    g_autoptr(Rig) rig = rig_new(RIG_PLAIN_KVM, "qemu64", code_accesses, code_accesses_end);
     unsigned reads = 0;
 
     memory_map_io(rig->machine->memory, 0xa0000, 0x1000, &allocating_ops, &reads, "allocating",

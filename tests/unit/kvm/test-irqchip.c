@@ -256,7 +256,7 @@ static uint64_t pvclock_ns(const Rig *rig, unsigned said)
 
 static void test_clock(void)
 {
-    g_autoptr(Rig) rig = rig_new("kvm", "qemu64", code_clock, code_clock_end);
+    g_autoptr(Rig) rig = rig_new(RIG_PLAIN_KVM, "qemu64", code_clock, code_clock_end);
     uint64_t before, after;
     int64_t begin = g_get_monotonic_time(), ran;
 

@@ -31,7 +31,7 @@ static bool is_dirty(const uint8_t *bitmap, unsigned page)
 
 static void test_dirty(void)
 {
-    g_autoptr(Rig) rig = rig_new("kvm", "qemu64", code_write, code_write_end);
+    g_autoptr(Rig) rig = rig_new(RIG_PLAIN_KVM, "qemu64", code_write, code_write_end);
     MemorySpace *memory = rig->machine->memory;
     RamBlock *ram = rig->machine->ram;
     uint8_t bitmap[RIG_RAM_SIZE / GUEST_PAGE_SIZE / 8];
@@ -53,7 +53,7 @@ static void test_dirty(void)
 /* A slot that goes takes no page of the log with it. */
 static void test_dirty_slot_removed(void)
 {
-    g_autoptr(Rig) rig = rig_new("kvm", "qemu64", code_write, code_write_end);
+    g_autoptr(Rig) rig = rig_new(RIG_PLAIN_KVM, "qemu64", code_write, code_write_end);
     MemorySpace *memory = rig->machine->memory;
     RamBlock *ram = rig->machine->ram;
     uint8_t bitmap[RIG_RAM_SIZE / GUEST_PAGE_SIZE / 8];
@@ -87,7 +87,7 @@ static void count_write(void *opaque, uint64_t offset, uint64_t value, unsigned 
 static void test_ioeventfd(void)
 {
     static const MemoryOps counting = { no_read, count_write, 1, 4 };
-    g_autoptr(Rig) rig = rig_new("kvm", "qemu64", code_notify, code_notify_end);
+    g_autoptr(Rig) rig = rig_new(RIG_PLAIN_KVM, "qemu64", code_notify, code_notify_end);
     const AccelMachine *accel = rig->accel;
     int port = eventfd(0, EFD_NONBLOCK), memory = eventfd(0, EFD_NONBLOCK);
     AccelIoEvent events[] = {
@@ -148,7 +148,7 @@ static void test_gathered_ports(void)
 
 static void test_a20(void)
 {
-    g_autoptr(Rig) rig = rig_new("kvm", "qemu64", code_a20, code_a20_end);
+    g_autoptr(Rig) rig = rig_new(RIG_PLAIN_KVM, "qemu64", code_a20, code_a20_end);
     IrqLine *a20 = machine_line(rig->machine, "a20");
     const uint8_t *ram = rig->machine->ram->host;
 
