@@ -134,6 +134,10 @@ static bool machine_create_vm(KvmMachine *machine, const Config *config, GError 
         return false;
     }
     machine->flaws = kvm_flaws(config, machine->kvm_fd, supported);
+    if (machine->flaws & KVM_FLAW_SLOW) {
+        g_printerr("tessera: this host's KVM runs kernel code slower than our interpreter, which "
+                   "therefore does; -accel tcg is faster here\n");
+    }
     machine->vm_fd = ioctl(machine->kvm_fd, KVM_CREATE_VM, 0);
     if (machine->vm_fd < 0) {
         int saved = errno;
