@@ -112,16 +112,19 @@ static void set_halt_poll(const KvmMachine *machine, const Config *config)
 unsigned kvm_flaws(const Config *config, int kvm_fd, struct kvm_cpuid2 *supported)
 {
     GPtrArray *groups = config_groups(config, "accel");
-    bool trials = true;
+    const char *trials = "on";
 
     for (unsigned i = 0; i < groups->len; i++) {
         const ConfigGroup *group = g_ptr_array_index(groups, i);
 
         if (!g_strcmp0(group_get(group, "accel"), "kvm")) {
-            group_get_bool(group, "trials", &trials, NULL);
+            trials = group_get(group, "trials") ?: trials;
         }
     }
-    return trials ? kvm_try_out(kvm_fd, supported) : 0;
+    if (!strcmp(trials, "off")) {
+        return 0;
+    }
+    return kvm_try_out(kvm_fd, supported) & (strcmp(trials, "on") ? ~KVM_FLAW_SLOW : ~0u);
 }
 
 static bool machine_create_vm(KvmMachine *machine, const Config *config, GError **error)

@@ -279,7 +279,7 @@ void kvm_log_stats(Vcpu *vcpu);
 
 /* What this KVM gets wrong without saying so: KVM_FLAW_*, told to the log. */
 unsigned kvm_try_out(int kvm_fd, struct kvm_cpuid2 *supported);
-/* The same, or none with -accel kvm,trials=off (kvm.c). */
+/* The same, as far as -accel kvm,trials= lets it be known (kvm.c). */
 unsigned kvm_flaws(const struct Config *config, int kvm_fd, struct kvm_cpuid2 *supported);
 
 /* --- gate.c ---------------------------------------------------------------------------------- */

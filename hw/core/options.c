@@ -63,6 +63,7 @@ OPTION_SCHEMA(machine_type_group);
 
 /* ---- [accel] ---- */
 
+static const char *const kvm_trials[] = {"on", "patient", "off", NULL};
 static const OptKey accel_keys[] = {
     {.name = "accel", .type = OPT_STRING, .help = "name of the accelerator", .def = "tcg"},
     IRQCHIP_KEY,
@@ -72,9 +73,9 @@ static const OptKey accel_keys[] = {
      .help = "translate hot code; off: interpret everything (tcg)"},
     {.name = "lockstep", .type = OPT_BOOL, .def = "off",
      .help = "run each block translated and interpreted, and compare (tcg; slow)"},
-    {.name = "trials", .type = OPT_BOOL, .def = "on",
-     .help = "find out at the start what a KVM gets wrong, and make up for it; off: take it as it "
-             "is (kvm)"},
+    {.name = "trials", .type = OPT_ENUM, .choices = kvm_trials, .def = "on",
+     .help = "find out at the start what a KVM gets wrong, and make up for it; patient: but not for "
+             "being slow; off: take it as it is (kvm)"},
     {.name = "halt-poll-ns", .type = OPT_UINT, .max = 1000000000,
      .help = "ns that a halted CPU is waited for before its thread sleeps (kvm)"},
     {.name = "debug", .type = OPT_STRING,
