@@ -74,8 +74,8 @@ static const OptKey accel_keys[] = {
     {.name = "lockstep", .type = OPT_BOOL, .def = "off",
      .help = "run each block translated and interpreted, and compare (tcg; slow)"},
     {.name = "trials", .type = OPT_ENUM, .choices = kvm_trials, .def = "on",
-     .help = "find out at the start what a KVM gets wrong, and make up for it; patient: but not for "
-             "being slow; off: take it as it is (kvm)"},
+     .help = "find out at the start what a KVM gets wrong, and make up for it; patient: but not "
+             "for being slow; off: take it as it is (kvm)"},
     {.name = "halt-poll-ns", .type = OPT_UINT, .max = 1000000000,
      .help = "ns that a halted CPU is waited for before its thread sleeps (kvm)"},
     {.name = "debug", .type = OPT_STRING,
