@@ -24,7 +24,6 @@ Link *jit_link_new(Jit *jit, TransBlock *from, uint64_t target)
     Link *link = &from->links[from->link_count++];
 
     g_assert(from->link_count <= LINKS_MAX);
-    link->from = from;
     link->target = target;
     link->mode = from->mode;
     link->used_index = -1;

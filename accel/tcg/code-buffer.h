@@ -33,4 +33,9 @@ static inline const uint8_t *code_rx(const CodeBuffer *buffer, const uint8_t *rw
     return buffer->rx + (rw - buffer->rw);
 }
 
+static inline uint8_t *code_rw(const CodeBuffer *buffer, const uint8_t *rx)
+{
+    return buffer->rw + (rx - buffer->rx);
+}
+
 #endif

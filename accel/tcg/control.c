@@ -122,7 +122,7 @@ void trans_push(Trans *t)
         push_memory(t, op);
         return;
     }
-    guest = insn_register_offset(op->reg.value) / 8;
+    guest = trans_guest_reg(op->reg.value);
     host = trans_host_reg(guest);
     m = trans_stack(t, -8, 8, true);
     if (host == H_NONE) {
@@ -134,7 +134,7 @@ void trans_push(Trans *t)
 
 void trans_pop(Trans *t)
 {
-    unsigned guest = insn_register_offset(trans_cur(t)->ops[0].reg.value) / 8;
+    unsigned guest = trans_guest_reg(trans_cur(t)->ops[0].reg.value);
     unsigned host = trans_host_reg(guest);
     HostMem m = trans_stack(t, 0, 8, false);
 
@@ -210,17 +210,16 @@ static void look_up_and_go(Trans *t)
     put8(a, 0);
     hit = a->p;
     stub = trans_cold(t, COLD_SLOW, emit_jmp(a));
-    stub->site.flags |= SITE_LOOKUP;
-    stub->site.flags |= SITE_FLAGS; /* the stub saves them */
+    stub->site.flags |= SITE_LOOKUP | SITE_FLAGS; /* the stub saves these */
     stub->rcx_in_r11 = true;
     hit[-1] = a->p - hit;
     emit_mov(a, H_RCX, H_R11);
 }
 
-/* To the block of the address in r9, after a move of the stack pointer. */
-static void go_to_r9(Trans *t, int32_t step, bool r11_free)
+/* To the block of the address in r9, after a move of the stack pointer. Nothing is in r11. */
+static void go_to_r9(Trans *t, int32_t step)
 {
-    if (t->flags == FLAGS_HOST && r11_free) {
+    if (t->flags == FLAGS_HOST) {
         look_up_and_go(t);
         move_sp(t, step);
         trans_commit_sp(t);
@@ -250,7 +249,7 @@ static void load_target(Trans *t)
     if (op->type == ZYDIS_OPERAND_TYPE_MEMORY) {
         emit_load(&t->a, H_R9, trans_memory(t, op, 8, false, false));
     } else {
-        unsigned guest = insn_register_offset(op->reg.value) / 8;
+        unsigned guest = trans_guest_reg(op->reg.value);
 
         emit_mov(&t->a, H_R9, trans_read_reg(t, guest, H_R9));
     }
@@ -259,7 +258,7 @@ static void load_target(Trans *t)
 void trans_jump_indirect(Trans *t)
 {
     load_target(t);
-    go_to_r9(t, 0, true);
+    go_to_r9(t, 0);
 }
 
 void trans_call_indirect(Trans *t)
@@ -281,7 +280,7 @@ void trans_return(Trans *t)
                    op->visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT;
 
     emit_load(&t->a, H_R9, trans_stack(t, 0, 8, false));
-    go_to_r9(t, 8 + (has_imm ? (int32_t)op->imm.value.u : 0), true);
+    go_to_r9(t, 8 + (has_imm ? (int32_t)op->imm.value.u : 0));
 }
 
 /* --- division ------------------------------------------------------------------------- */
@@ -324,7 +323,7 @@ void trans_divide(Trans *t)
 
         emit_op_mem(&t->a, wide, 0x8b, H_R9, m);
     } else {
-        unsigned guest = insn_register_offset(op->reg.value) / 8;
+        unsigned guest = trans_guest_reg(op->reg.value);
 
         trans_clobber_flags(t, ti->live_in);
         emit_mov(&t->a, H_R9, trans_read_reg(t, guest, H_R9));

@@ -93,3 +93,27 @@ void emit_mov_imm(Asm *a, unsigned reg, uint64_t value)
         put64(a, value);
     }
 }
+
+void emit_save_flags(Asm *a, unsigned temp)
+{
+    emit_mov(a, temp, H_RAX);
+    put8(a, 0x9f);
+    emit_op_reg(a, false, 0x0f90, 0, H_RAX);
+    put8(a, 0x66);
+    emit_op_mem(a, false, 0x89, H_RAX, GS(jit.flags));
+    emit_mov(a, H_RAX, temp);
+}
+
+void emit_restore_flags(Asm *a)
+{
+    emit_op_mem(a, false, 0x0fb7, H_RAX, GS(jit.flags));
+    put8(a, 0x04);
+    put8(a, 0x7f);
+    put8(a, 0x9e);
+}
+
+void emit_compare_byte(Asm *a, HostMem m, uint8_t value)
+{
+    emit_op_mem(a, false, 0x80, 7, m);
+    put8(a, value);
+}

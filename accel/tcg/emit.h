@@ -129,6 +129,13 @@ static inline void patch_rel32(uint8_t *at, const uint8_t *target)
     memcpy(at, &rel, 4);
 }
 
+/* lahf; seto al; mov [flags], ax: the arithmetic flags to memory. Clobbers @temp, keeps RAX. */
+void emit_save_flags(Asm *a, unsigned temp);
+/* movzx eax, [flags]; add al, 127; sahf: and back. Clobbers RAX. */
+void emit_restore_flags(Asm *a);
+/* cmp byte [m], value */
+void emit_compare_byte(Asm *a, HostMem m, uint8_t value);
+
 /* Condition codes as in Jcc. */
 enum { CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A };
 

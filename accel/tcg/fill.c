@@ -29,11 +29,6 @@ void jit_flags_from_cpu(X86CPU *cpu)
     cpu->jit.flags = flags_from_cc(cpu->cc);
 }
 
-static MmuView site_view(const TransBlock *tb)
-{
-    return (tb->mode >> MODE_VIEW_SHIFT) & 3;
-}
-
 static bool aligned(const SiteInfo *site, uint64_t va)
 {
     return !((site->flags & SITE_ALIGN) && (va & (site->size - 1)));
@@ -42,7 +37,7 @@ static bool aligned(const SiteInfo *site, uint64_t va)
 bool jit_fill_site(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site, uint64_t va)
 {
     return (site->flags & SITE_FILL) && aligned(site, va) &&
-           mmu_fill(cpu, site_view(tb), va, site->size, site->flags & SITE_WRITE);
+           mmu_fill(cpu, mode_view(tb->mode), va, site->size, site->flags & SITE_WRITE);
 }
 
 /*
@@ -61,7 +56,7 @@ static const void *write_beside_code(X86CPU *cpu, const TransBlock *tb, const Si
         (va & (GUEST_PAGE_SIZE - 1)) > GUEST_PAGE_SIZE - site->size) {
         return NULL;
     }
-    entry = mmu_tlb_watched(cpu, site_view(tb), va);
+    entry = mmu_tlb_watched(cpu, mode_view(tb->mode), va);
     if (!entry) {
         return NULL;
     }
@@ -71,9 +66,9 @@ static const void *write_beside_code(X86CPU *cpu, const TransBlock *tb, const Si
         return NULL;
     }
     if (site->flags & (SITE_R9 | SITE_R11)) {
-        cpu->jit.scratch[0] = (uintptr_t)entry - (uintptr_t)cpu->tlb[site_view(tb)];
+        cpu->jit.scratch[0] = (uintptr_t)entry - (uintptr_t)cpu->tlb[mode_view(tb->mode)];
         cpu->jit.scratch[site->flags & SITE_R11 ? 3 : 4] = va & (GUEST_PAGE_SIZE - 1);
-    } else if (entry != mmu_tlb_entry(cpu, site_view(tb), va)) {
+    } else if (entry != mmu_tlb_entry(cpu, mode_view(tb->mode), va)) {
         return NULL; /* the code loads from the first way */
     }
     return ((Jit *)cpu->jit.jit)->buffer.rx + site->retry + site->back;

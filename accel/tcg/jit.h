@@ -28,12 +28,16 @@ enum {
     MODE_NEVER = 1u << 8,    /* this mode is the interpreter's */
 };
 
+static inline MmuView mode_view(uint32_t mode)
+{
+    return (mode >> MODE_VIEW_SHIFT) & 3;
+}
+
 /*
  * A way out of a block to a known address. Within a page it is the rel32 at @at, to another page an
  * entry of cpu->jit.slots, which is emptied when the mapping changes.
  */
 typedef struct Link {
-    TransBlock *from;
     TransBlock *to;          /* NULL: leads to its stub */
     struct Link *next, *prev; /* of those that lead to the same block */
     uint64_t target;         /* RIP */
@@ -68,8 +72,7 @@ struct TransBlock {
     Link links[LINKS_MAX];
     uint8_t link_count;
     uint8_t count;           /* instructions */
-    uint8_t undefined;       /* arithmetic flags undefined at its end, in the same form */
-    uint8_t flags_in;        /* arithmetic flags that it needs at entry (bits 7:0, OF as bit 1) */
+    uint8_t undefined;       /* arithmetic flags undefined at its end (bits 7:0, OF as bit 1) */
     struct {
         uint32_t host;       /* where it begins, from the buffer's start */
         int16_t sp_lag;      /* guest stack pointer - r8 there */
@@ -135,7 +138,7 @@ enum {
 /* Set in a salt that another thread spoiled so that lookups fail. */
 #define JIT_SALT_POISON (1ULL << 62)
 
-/* Statistics, for `info jit` and -d stats. */
+/* Statistics, for -d stats. */
 typedef struct JitStats {
     uint64_t translated, translated_insns, translate_ns;
     uint64_t entries, interpreted, fills, slow, next, quick, group_failed, flushes;

@@ -8,7 +8,7 @@
 static void link_to(Jit *jit, Link *link, const uint8_t *code)
 {
     if (link->at) {
-        patch_rel32(link->at, jit->buffer.rw + (code - jit->buffer.rx));
+        patch_rel32(link->at, code_rw(&jit->buffer, code));
     } else {
         jit->cpu->jit.slots[link->slot] = code;
     }

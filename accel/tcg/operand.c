@@ -18,26 +18,15 @@ unsigned trans_host_reg(unsigned guest)
 
 /* --- flags --------------------------------------------------------------------- */
 
-/* mov r10, rax; lahf; seto al; mov [flags], ax; mov rax, r10 */
 void trans_clobber_flags(Trans *t, unsigned live)
 {
-    Asm *a = &t->a;
-
     if (t->flags == FLAGS_MEMORY || !(live || t->exact)) {
         return;
     }
-    emit_mov(a, H_R10, H_RAX);
-    put8(a, 0x9f);
-    emit_op_reg(a, false, 0x0f90, 0, H_RAX);
-    put8(a, 0x65);
-    put8(a, 0x66);
-    put8(a, 0x89);
-    emit_modrm_mem(a, H_RAX, &GS(jit.flags));
-    emit_mov(a, H_RAX, H_R10);
+    emit_save_flags(&t->a, H_R10);
     t->flags = FLAGS_MEMORY;
 }
 
-/* mov [scratch], rax; movzx eax, [flags]; add al, 127; sahf; mov rax, [scratch] */
 void trans_need_flags(Trans *t)
 {
     Asm *a = &t->a;
@@ -46,10 +35,7 @@ void trans_need_flags(Trans *t)
         return;
     }
     emit_store(a, H_RAX, GS(jit.scratch[0]));
-    emit_op_mem(a, false, 0x0fb7, H_RAX, GS(jit.flags));
-    put8(a, 0x04);
-    put8(a, 0x7f);
-    put8(a, 0x9e);
+    emit_restore_flags(a);
     emit_load(a, H_RAX, GS(jit.scratch[0]));
     t->flags = FLAGS_HOST;
 }
@@ -112,10 +98,7 @@ void trans_need_vector(Trans *t)
         return;
     }
     trans_clobber_flags(t, trans_cur(t)->live_in);
-    put8(a, 0x65);
-    put8(a, 0x80);
-    emit_modrm_mem(a, 7, &GS(jit.vec));
-    put8(a, kind);
+    emit_compare_byte(a, GS(jit.vec), kind);
     stub = trans_cold(t, COLD_VEC, emit_jcc(a, CC_B));
     stub->vec = kind;
     stub->back = a->p;
@@ -133,11 +116,6 @@ unsigned trans_read_reg(Trans *t, unsigned guest, unsigned temp)
     }
     emit_load(&t->a, temp, GS_REG(guest));
     return temp;
-}
-
-static unsigned address_guest(ZydisRegister reg)
-{
-    return insn_register_offset(reg) / 8;
 }
 
 /* True if the operand's address is a constant, which goes to *@address. */
@@ -177,11 +155,11 @@ void trans_address(Trans *t, const ZydisDecodedOperand *mem, bool segment, unsig
         emit_mov_imm(a, to, wide ? address : (uint32_t)address);
     } else {
         if (base != ZYDIS_REGISTER_NONE) {
-            m.base = trans_read_reg(t, address_guest(base), to);
+            m.base = trans_read_reg(t, trans_guest_reg(base), to);
             m.disp += m.base == H_R8 ? t->sp_lag : 0;
         }
         if (mem->mem.index != ZYDIS_REGISTER_NONE) {
-            m.index = trans_read_reg(t, address_guest(mem->mem.index), H_R10);
+            m.index = trans_read_reg(t, trans_guest_reg(mem->mem.index), H_R10);
             m.scale = mem->mem.scale >= 8 ? 3 : mem->mem.scale >> 1;
         }
         if (m.base == H_NONE && m.index == H_NONE) {
@@ -202,9 +180,7 @@ void trans_address(Trans *t, const ZydisDecodedOperand *mem, bool segment, unsig
 
 static int32_t view_field(const Trans *t, size_t field)
 {
-    MmuView view = (t->mode >> MODE_VIEW_SHIFT) & 3;
-
-    return CPU_FIELD(tlb) + (int32_t)(view * sizeof(((X86CPU *)0)->tlb[0]) + field);
+    return CPU_FIELD(tlb) + (int32_t)(mode_view(t->mode) * sizeof(((X86CPU *)0)->tlb[0]) + field);
 }
 
 static int32_t tag_field(const Trans *t, bool write)

@@ -39,7 +39,7 @@ static bool reads_all_before_write(const TransInsn *ti, const ZydisDecodedOperan
 static unsigned place_register(const TransInsn *ti, Plan *plan, const ZydisDecodedOperand *op,
                                const uint8_t *temps, unsigned temp_count)
 {
-    unsigned guest = insn_register_offset(op->reg.value) / 8;
+    unsigned guest = trans_guest_reg(op->reg.value);
     unsigned host = trans_host_reg(guest);
     Spill *spill = NULL;
 
@@ -319,7 +319,7 @@ unsigned trans_spilled_operands(const TransInsn *ti)
         const ZydisDecodedOperand *op = &ti->ops[i];
 
         count += is_general(op) &&
-                 trans_host_reg(insn_register_offset(op->reg.value) / 8) == H_NONE;
+                 trans_host_reg(trans_guest_reg(op->reg.value)) == H_NONE;
     }
     return count;
 }

@@ -60,7 +60,7 @@ static bool register_fits(const ZydisDecodedOperand *op)
         case ZYDIS_OPERAND_ENCODING_NDSNDD:
             return true;
         default: { /* implied: must be the same in the host */
-            unsigned id = insn_register_offset(reg) / 8;
+            unsigned id = trans_guest_reg(reg);
 
             return id < R_R8 && id != R_RSP;
         }
@@ -416,7 +416,7 @@ static bool writes_rsp(const TransInsn *ti)
 
         if (op->type == ZYDIS_OPERAND_TYPE_REGISTER &&
             (op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) && is_gpr(op->reg.value) &&
-            insn_register_offset(op->reg.value) / 8 == R_RSP) {
+            trans_guest_reg(op->reg.value) == R_RSP) {
             return true;
         }
     }
@@ -437,7 +437,7 @@ static bool stack_step(const TransInsn *ti, int64_t *step)
         return true;
     case KIND_POP:
         *step = 8;
-        return insn_register_offset(ops[0].reg.value) / 8 != R_RSP;
+        return trans_guest_reg(ops[0].reg.value) != R_RSP;
     case KIND_LEAVE:
         return false;
     case KIND_LEA:
@@ -549,7 +549,7 @@ static bool writes_register(const TransInsn *ti, ZydisRegister reg)
 
         if (op->type == ZYDIS_OPERAND_TYPE_REGISTER &&
             (op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) && is_gpr(op->reg.value) &&
-            insn_register_offset(op->reg.value) / 8 == insn_register_offset(reg) / 8) {
+            trans_guest_reg(op->reg.value) == trans_guest_reg(reg)) {
             return true;
         }
     }
@@ -639,7 +639,7 @@ static bool register_step(const TransInsn *ti, ZydisRegister reg, int64_t *step)
 /* What register operand @reg of an address moved by, in all. */
 static int64_t moved_by(const int64_t *moved, ZydisRegister reg)
 {
-    return reg == ZYDIS_REGISTER_NONE ? 0 : moved[insn_register_offset(reg) / 8];
+    return reg == ZYDIS_REGISTER_NONE ? 0 : moved[trans_guest_reg(reg)];
 }
 
 /* Follows @reg over the instruction; false if its value is another one now. */
@@ -653,7 +653,7 @@ static bool follow(const TransInsn *ti, ZydisRegister reg, int64_t *moved)
     if (!register_step(ti, reg, &step) || ABS(step) > GROUP_SPAN) {
         return false;
     }
-    moved[insn_register_offset(reg) / 8] += step;
+    moved[trans_guest_reg(reg)] += step;
     return true;
 }
 

@@ -70,20 +70,14 @@ static void emit_save_vector(Jit *jit, Asm *a)
 {
     uint8_t *done[VEC_AVX512 + 1];
 
-    put8(a, 0x65); /* cmp byte [vec], 0 */
-    put8(a, 0x80);
-    emit_modrm_mem(a, 7, &GS(jit.vec));
-    put8(a, 0);
+    emit_compare_byte(a, GS(jit.vec), VEC_NONE);
     done[0] = emit_jcc(a, CC_E);
     for (unsigned kind = VEC_SSE; kind <= jit->vec_kind; kind++) {
         uint8_t *next;
 
-        put8(a, 0x65);
-        put8(a, 0x80);
-        emit_modrm_mem(a, 7, &GS(jit.vec));
-        put8(a, kind);
+        emit_compare_byte(a, GS(jit.vec), kind);
         next = emit_jcc(a, CC_NE);
-        patch_rel32(emit_call(a), jit->buffer.rw + (jit->vec_save[kind] - jit->buffer.rx));
+        patch_rel32(emit_call(a), code_rw(&jit->buffer, jit->vec_save[kind]));
         done[kind] = emit_jmp(a);
         patch_rel32(next, a->p);
     }
@@ -92,21 +86,10 @@ static void emit_save_vector(Jit *jit, Asm *a)
     }
 }
 
-/* lahf; seto al; mov [flags], ax. Clobbers r9. */
-static void emit_keep_flags(Asm *a)
-{
-    emit_mov(a, H_R9, H_RAX);
-    put8(a, 0x9f);
-    emit_op_reg(a, false, 0x0f90, 0, H_RAX);
-    put8(a, 0x66);
-    emit_op_mem(a, false, 0x89, H_RAX, GS(jit.flags));
-    emit_mov(a, H_RAX, H_R9);
-}
-
 static void emit_leave(Jit *jit, Asm *a)
 {
     jit->leave_flags = here(jit, a);
-    emit_keep_flags(a);
+    emit_save_flags(a, H_R9);
     jit->leave = here(jit, a);
     store_pinned(a);
     jit->leave_stored = here(jit, a);
@@ -240,10 +223,7 @@ static void emit_resume(Asm *a)
 {
     emit_store(a, H_RAX, GS(jit.resume));
     load_pinned_but_rax(a);
-    emit_op_mem(a, false, 0x0fb7, H_RAX, GS(jit.flags));
-    put8(a, 0x04); /* add al, 127; sahf */
-    put8(a, 0x7f);
-    put8(a, 0x9e);
+    emit_restore_flags(a);
     emit_load(a, H_RAX, GS_REG(R_RAX));
     emit_load(a, H_R9, SCRATCH(4));
     emit_load(a, H_R10, SCRATCH(0));
@@ -257,20 +237,20 @@ static void emit_follow(Jit *jit, Asm *a)
     uint8_t *leave;
 
     jit->follow_flags = here(jit, a);
-    emit_keep_flags(a);
+    emit_save_flags(a, H_R9);
     jit->follow = here(jit, a);
     store_pinned(a);
     emit_call_c(a, jit_follow);
     emit_op_reg(a, true, 0x85, H_RAX, H_RAX);
     leave = emit_jcc(a, CC_E);
     emit_resume(a);
-    patch_rel32(leave, jit->buffer.rw + (jit->leave_stored - jit->buffer.rx));
+    patch_rel32(leave, code_rw(&jit->buffer, jit->leave_stored));
 }
 
 /*
  * Called with the address in scratch[2] and SiteInfo behind the call; r9 and r11 come back as they
- * were. First the TLB is filled, which
- * touches general registers only; what that cannot do, jit_slow() does.
+ * were. First the TLB is filled, which touches general registers only; what that cannot do,
+ * jit_slow() does.
  */
 static void emit_slow(Jit *jit, Asm *a)
 {
@@ -295,18 +275,15 @@ static void emit_slow(Jit *jit, Asm *a)
     for (unsigned kind = VEC_SSE; kind <= jit->vec_kind; kind++) {
         uint8_t *next;
 
-        put8(a, 0x65); /* cmp byte [vec_wanted], kind */
-        put8(a, 0x80);
-        emit_modrm_mem(a, 7, &GS(jit.vec_wanted));
-        put8(a, kind);
+        emit_compare_byte(a, GS(jit.vec_wanted), kind);
         next = emit_jcc(a, CC_NE);
-        patch_rel32(emit_call(a), jit->buffer.rw + (jit->vec_load[kind] - jit->buffer.rx));
+        patch_rel32(emit_call(a), code_rw(&jit->buffer, jit->vec_load[kind]));
         patch_rel32(next, a->p);
     }
     jit_emit_x87_load_if_wanted(jit, a);
     emit_resume(a);
     patch_rel32(leave, a->p);
-    patch_rel32(emit_jmp(a), jit->buffer.rw + (jit->leave_saved - jit->buffer.rx));
+    patch_rel32(emit_jmp(a), code_rw(&jit->buffer, jit->leave_saved));
 }
 
 void jit_emit_trampolines(Jit *jit)

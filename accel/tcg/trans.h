@@ -122,6 +122,11 @@ bool trans_scan(Trans *t);
 
 /* --- operand.c: registers, addresses, TLB checks, flags ------------------------------ */
 
+/* Number of the guest register that @reg, of any size, is (part of). */
+static inline unsigned trans_guest_reg(ZydisRegister reg)
+{
+    return insn_register_offset(reg) / 8;
+}
 /* Host register of a guest register that has one, else H_NONE (R8 to R11). */
 unsigned trans_host_reg(unsigned guest);
 /* Before code that changes host flags: keeps those of @live. */

@@ -4,8 +4,8 @@
 
 #include <time.h>
 
-#define INSN_CODE_MAX 192 /* bytes that one instruction's hot code takes at most */
-#define STUB_CODE_MAX 96
+#define INSN_CODE_MAX 256 /* bytes that one instruction's hot code takes at most */
+#define STUB_CODE_MAX 128
 
 /* --- hot code ------------------------------------------------------------------------ */
 
@@ -27,11 +27,11 @@ static void lea_into(Trans *t, unsigned to)
     }
     trans_temps(t, NULL, temps);
     if (mem->mem.base != ZYDIS_REGISTER_NONE) {
-        m.base = trans_read_reg(t, insn_register_offset(mem->mem.base) / 8, temps[0]);
+        m.base = trans_read_reg(t, trans_guest_reg(mem->mem.base), temps[0]);
         m.disp += m.base == H_R8 ? t->sp_lag : 0;
     }
     if (mem->mem.index != ZYDIS_REGISTER_NONE) {
-        m.index = trans_read_reg(t, insn_register_offset(mem->mem.index) / 8, temps[1]);
+        m.index = trans_read_reg(t, trans_guest_reg(mem->mem.index), temps[1]);
         m.scale = mem->mem.scale >= 8 ? 3 : mem->mem.scale >> 1;
     }
     emit_op_mem(&t->a, ti->zi.operand_width == 64 && !short_address, 0x8d, to, m);
@@ -40,7 +40,7 @@ static void lea_into(Trans *t, unsigned to)
 static bool trans_lea(Trans *t)
 {
     const TransInsn *ti = trans_cur(t);
-    unsigned guest = insn_register_offset(ti->ops[0].reg.value) / 8;
+    unsigned guest = trans_guest_reg(ti->ops[0].reg.value);
     unsigned host = trans_host_reg(guest);
     uint8_t temps[3];
 
@@ -189,31 +189,6 @@ static void emit_hot(Trans *t)
 
 /* --- stubs ------------------------------------------------------------------------------- */
 
-static void jump_to(Asm *a, Jit *jit, const uint8_t *target_rx)
-{
-    uint8_t *at = emit_jmp(a);
-
-    patch_rel32(at, jit->buffer.rw + (target_rx - jit->buffer.rx));
-}
-
-static void call_to(Asm *a, Jit *jit, const uint8_t *target_rx)
-{
-    uint8_t *at = emit_call(a);
-
-    patch_rel32(at, jit->buffer.rw + (target_rx - jit->buffer.rx));
-}
-
-/* As trans_clobber_flags() does, but here r9 is free. */
-static void emit_save_flags(Asm *a)
-{
-    emit_mov(a, H_R9, H_RAX);
-    put8(a, 0x9f);
-    emit_op_reg(a, false, 0x0f90, 0, H_RAX);
-    put8(a, 0x66);
-    emit_op_mem(a, false, 0x89, H_RAX, GS(jit.flags));
-    emit_mov(a, H_RAX, H_R9);
-}
-
 #define SECOND_WAY ((int32_t)(TLB_SIZE * sizeof(TlbEntry)))
 
 static void jump_back(Asm *a, uint8_t *back)
@@ -271,13 +246,13 @@ static void emit_slow_stub(Trans *t, Asm *a, ColdStub *stub)
     } else if (stub->rcx_in_r11) { /* flags are in the host's, r9 is address + salt */
         emit_mov(a, H_RCX, H_R11);
         emit_store(a, H_R9, GS(jit.scratch[2]));
-        emit_save_flags(a);
+        emit_save_flags(a, H_R9);
     } else if (stub->site.flags & SITE_LOOKUP) { /* r9 has the tag added too */
         emit_op_mem(a, true, 0x2b, H_R9, (HostMem){H_NONE, H_R10, 3, true,
                                                    CPU_FIELD(jit.jump_tag)});
         emit_store(a, H_R9, GS(jit.scratch[2]));
     }
-    call_to(a, t->jit, t->jit->slow);
+    patch_rel32(emit_call(a), code_rw(&t->jit->buffer, t->jit->slow));
     memcpy(a->p, &stub->site, sizeof(stub->site));
     a->p += sizeof(stub->site);
 }
@@ -292,7 +267,9 @@ static void emit_link_stub(Trans *t, Asm *a, const ColdStub *stub)
     link->stub = code_rx(&t->jit->buffer, a->p);
     emit_op_mem(a, false, 0xc7, 0, GS(jit.exit_link));
     put32(a, link->id);
-    jump_to(a, t->jit, stub->flags_in_memory ? t->jit->follow : t->jit->follow_flags);
+    patch_rel32(emit_jmp(a), code_rw(&t->jit->buffer, stub->flags_in_memory
+                                                          ? t->jit->follow
+                                                          : t->jit->follow_flags));
     if (!link->at) {
         t->cpu->jit.slots[link->slot] = link->stub;
     }
@@ -302,18 +279,18 @@ static void emit_poll_stub(Trans *t, Asm *a)
 {
     emit_mov_imm(a, H_R9, t->rip);
     emit_store(a, H_R9, GS_REG(R_RIP));
-    jump_to(a, t->jit, t->jit->leave);
+    patch_rel32(emit_jmp(a), code_rw(&t->jit->buffer, t->jit->leave));
 }
 
 static void emit_vec_stub(Trans *t, Asm *a, const ColdStub *stub)
 {
-    call_to(a, t->jit, t->jit->vec_load[stub->vec]);
+    patch_rel32(emit_call(a), code_rw(&t->jit->buffer, t->jit->vec_load[stub->vec]));
     jump_back(a, stub->back);
 }
 
 static void emit_x87_stub(Trans *t, Asm *a, const ColdStub *stub)
 {
-    call_to(a, t->jit, t->jit->x87_load);
+    patch_rel32(emit_call(a), code_rw(&t->jit->buffer, t->jit->x87_load));
     jump_back(a, stub->back);
 }
 
@@ -378,7 +355,7 @@ static void emit_block(Trans *t)
     buffer->cold = cold.p;
     tb->entry = code_rx(buffer, tb->entry);
     tb->entry_m = code_rx(buffer, tb->entry_m);
-    tb->flags_in = t->insns[0].live_in;
+    g_assert(buffer->hot <= buffer->hot_end && buffer->cold <= buffer->cold_end);
 }
 
 static uint64_t host_ns(void)

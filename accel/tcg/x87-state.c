@@ -103,12 +103,9 @@ static void emit_call_if(Jit *jit, Asm *a, HostMem flag, const uint8_t *routine)
 {
     uint8_t *past;
 
-    put8(a, 0x65); /* cmp byte [flag], 0 */
-    put8(a, 0x80);
-    emit_modrm_mem(a, 7, &flag);
-    put8(a, 0);
+    emit_compare_byte(a, flag, 0);
     past = emit_jcc(a, CC_E);
-    patch_rel32(emit_call(a), jit->buffer.rw + (routine - jit->buffer.rx));
+    patch_rel32(emit_call(a), code_rw(&jit->buffer, routine));
     patch_rel32(past, a->p);
 }
 

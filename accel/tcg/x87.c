@@ -56,10 +56,7 @@ void trans_need_x87(Trans *t)
         return;
     }
     trans_clobber_flags(t, trans_cur(t)->live_in);
-    put8(a, 0x65);
-    put8(a, 0x80);
-    emit_modrm_mem(a, 7, &GS(jit.x87));
-    put8(a, 0);
+    emit_compare_byte(a, GS(jit.x87), 0);
     stub = trans_cold(t, COLD_X87, emit_jcc(a, CC_E));
     stub->back = a->p;
     t->x87 = true;
