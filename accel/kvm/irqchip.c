@@ -320,17 +320,7 @@ void kvm_set_eoi_handler(void *instance, void (*fn)(void *opaque, uint8_t vector
 /* What -machine and, before it, the last -accel kvm say; NULL: nothing. */
 static const char *place_asked_for(const Config *config)
 {
-    GPtrArray *groups = config_groups(config, "accel");
-    const char *place = config_get(config, "machine", "kernel-irqchip");
-
-    for (unsigned i = 0; i < groups->len; i++) {
-        const ConfigGroup *group = g_ptr_array_index(groups, i);
-        const char *own = group_get(group, "kernel-irqchip");
-        if (own && !g_strcmp0(group_get(group, "accel"), "kvm")) {
-            place = own;
-        }
-    }
-    return place;
+    return kvm_option(config, "kernel-irqchip") ?: config_get(config, "machine", "kernel-irqchip");
 }
 
 KvmIrqchipPlace kvm_irqchip_place(const struct Config *config, int kvm_fd, unsigned flaws,

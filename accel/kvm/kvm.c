@@ -91,40 +91,43 @@ static void exit_on_emulation_failure(const KvmMachine *machine)
     ioctl(machine->vm_fd, KVM_ENABLE_CAP, &cap); /* older kernels lack it */
 }
 
-/* -accel kvm,halt-poll-ns=N: how long a CPU that halts is waited for before its thread sleeps. */
-static void set_halt_poll(const KvmMachine *machine, const Config *config)
+const char *kvm_option(const Config *config, const char *key)
 {
     GPtrArray *groups = config_groups(config, "accel");
+    const char *value = NULL;
 
     for (unsigned i = 0; i < groups->len; i++) {
         const ConfigGroup *group = g_ptr_array_index(groups, i);
-        const char *own = group_get(group, "halt-poll-ns");
-        if (own && !g_strcmp0(group_get(group, "accel"), "kvm")) {
-            struct kvm_enable_cap cap = {.cap = KVM_CAP_HALT_POLL,
-                                         .args = {g_ascii_strtoull(own, NULL, 0)}};
-            if (ioctl(machine->vm_fd, KVM_ENABLE_CAP, &cap) < 0) {
-                log_write(LOG_ACCEL, "kvm: halt-poll-ns: %s", g_strerror(errno));
-            }
+
+        if (!g_strcmp0(group_get(group, "accel"), "kvm")) {
+            value = group_get(group, key) ?: value;
+        }
+    }
+    return value;
+}
+
+/* -accel kvm,halt-poll-ns=N: how long a CPU that halts is waited for before its thread sleeps. */
+static void set_halt_poll(const KvmMachine *machine, const Config *config)
+{
+    const char *ns = kvm_option(config, "halt-poll-ns");
+    struct kvm_enable_cap cap = {.cap = KVM_CAP_HALT_POLL};
+
+    if (ns) {
+        cap.args[0] = g_ascii_strtoull(ns, NULL, 0);
+        if (ioctl(machine->vm_fd, KVM_ENABLE_CAP, &cap) < 0) {
+            log_write(LOG_ACCEL, "kvm: halt-poll-ns: %s", g_strerror(errno));
         }
     }
 }
 
 unsigned kvm_flaws(const Config *config, int kvm_fd, struct kvm_cpuid2 *supported)
 {
-    GPtrArray *groups = config_groups(config, "accel");
-    const char *trials = "on";
+    const char *trials = kvm_option(config, "trials");
 
-    for (unsigned i = 0; i < groups->len; i++) {
-        const ConfigGroup *group = g_ptr_array_index(groups, i);
-
-        if (!g_strcmp0(group_get(group, "accel"), "kvm")) {
-            trials = group_get(group, "trials") ?: trials;
-        }
-    }
-    if (!strcmp(trials, "off")) {
+    if (!g_strcmp0(trials, "off")) {
         return 0;
     }
-    return kvm_try_out(kvm_fd, supported) & (strcmp(trials, "on") ? ~KVM_FLAW_SLOW : ~0u);
+    return kvm_try_out(kvm_fd, supported) & (g_strcmp0(trials, "patient") ? ~0u : ~KVM_FLAW_SLOW);
 }
 
 static bool machine_create_vm(KvmMachine *machine, const Config *config, GError **error)

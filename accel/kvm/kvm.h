@@ -277,6 +277,8 @@ void kvm_log_stats(Vcpu *vcpu);
 
 /* --- trial.c --------------------------------------------------------------------------------- */
 
+/* @key of the last -accel kvm that has it, or NULL (kvm.c). */
+const char *kvm_option(const struct Config *config, const char *key);
 /* What this KVM gets wrong without saying so: KVM_FLAW_*, told to the log. */
 unsigned kvm_try_out(int kvm_fd, struct kvm_cpuid2 *supported);
 /* The same, as far as -accel kvm,trials= lets it be known (kvm.c). */
