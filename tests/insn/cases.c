@@ -521,6 +521,14 @@ static void align_base(InsnCase *test, Random *random)
     }
 }
 
+static bool is_vector(ZydisRegister reg)
+{
+    ZydisRegisterClass class = ZydisRegisterGetClass(reg);
+
+    return class == ZYDIS_REGCLASS_XMM || class == ZYDIS_REGCLASS_YMM ||
+           class == ZYDIS_REGCLASS_ZMM;
+}
+
 /* Random indices would touch memory anywhere; keep them near, of both signs. */
 static void tame_indices(InsnCase *test, Random *random)
 {
@@ -530,7 +538,7 @@ static void tame_indices(InsnCase *test, Random *random)
     for (unsigned i = 0; i < test->zi.operand_count_visible; i++) {
         const ZydisDecodedOperand *op = &test->ops[i];
 
-        if (op->type != ZYDIS_OPERAND_TYPE_MEMORY) {
+        if (op->type != ZYDIS_OPERAND_TYPE_MEMORY || !is_vector(op->mem.index)) {
             continue;
         }
         for (unsigned at = 0; at < 64; at += size) {
@@ -586,7 +594,7 @@ static bool is_xsave(const InsnCase *test)
 static void make_xsave(InsnCase *test, Random *random)
 {
     const uint64_t components = 0xe7;
-    unsigned base = ZydisRegisterGetId(test->ops[0].mem.base);
+    ZydisRegister base = test->ops[0].mem.base;
     InsnState *state = &test->state;
     uint64_t header[8] = {0};
     uint32_t area = DATA_VA + random_below(random, 64) * 64;
@@ -595,9 +603,11 @@ static void make_xsave(InsnCase *test, Random *random)
 
     state->gpr[0] = random_next(random) & components;
     state->gpr[2] = 0;
-    state->gpr[base] = area - test->ops[0].mem.disp.value;
-    if (test->mode == TEST_32) {
-        state->gpr[base] = (uint32_t)state->gpr[base];
+    if (base != ZYDIS_REGISTER_RIP) {
+        uint64_t pointer = area - test->ops[0].mem.disp.value;
+
+        state->gpr[ZydisRegisterGetId(base)] =
+            test->mode == TEST_32 ? (uint32_t)pointer : pointer;
     }
     header[0] = random_next(random) & components;
     if (random_below(random, 2)) {

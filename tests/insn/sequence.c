@@ -334,13 +334,14 @@ static uint64_t pick_pointer(Random *random)
     }
 }
 
-static void make_state(Sequence *seq, Random *random)
+/* @first: the instruction that the state is to suit best. */
+static void make_state(Sequence *seq, const SequenceInsn *first, Random *random)
 {
     InsnCase *test = &seq->test;
     InsnState *state = &test->state;
 
-    test->zi = seq->insns[0].zi;
-    memcpy(test->ops, seq->insns[0].ops, sizeof(test->ops));
+    test->zi = first->zi;
+    memcpy(test->ops, first->ops, sizeof(test->ops));
     case_make_state(test, random);
     for (unsigned i = 0; i < sizeof(seq->addressing.bases); i++) {
         state->gpr[seq->addressing.bases[i]] = pick_pointer(random);
@@ -357,7 +358,7 @@ static void make_state(Sequence *seq, Random *random)
 
 void sequence_make(Sequence *seq, const Form *wanted, unsigned length, Random *random)
 {
-    unsigned at = random_below(random, length), loop = UINT_MAX;
+    unsigned at = random_below(random, length), loop = UINT_MAX, suits = 0;
 
     memset(seq, 0, sizeof(*seq));
     choose_addressing(seq, random);
@@ -372,7 +373,9 @@ void sequence_make(Sequence *seq, const Form *wanted, unsigned length, Random *r
         unsigned from = seq->count, kind = random_below(random, 24);
 
         if (i == at && wanted) {
-            append_form(seq, wanted, random);
+            if (append_form(seq, wanted, random) && wanted->vsib) {
+                suits = from;
+            }
         } else if (kind == 0) {
             append_computed_jump(seq, random);
         } else if (kind <= 2) {
@@ -398,7 +401,7 @@ void sequence_make(Sequence *seq, const Form *wanted, unsigned length, Random *r
     }
     set_branches(seq, random);
     seq->test.len = code_length(seq);
-    make_state(seq, random);
+    make_state(seq, &seq->insns[suits], random);
 }
 
 uint32_t sequence_undefined(const Sequence *seq, uint64_t rip)
