@@ -130,6 +130,7 @@ typedef struct X86JitState {
     bool leave;             /* a block was dropped: leave translated code */
     bool flags_left;        /* code was left with the flags in @flags, not in cc */
     uint32_t poll;          /* another thread wants attention */
+    int32_t budget;         /* -icount: instructions that no block has taken yet */
     uint32_t exit_link;     /* number of the link by which code was left, from 1; 0: none */
     uint32_t mxcsr_default;
     uint64_t scratch[6];
@@ -237,7 +238,7 @@ typedef struct X86CPU {
      * counted, and an event that an instruction raises is taken before the next.
      */
     uint64_t icount, icount_limit;
-    uint64_t trace_hash;    /* of every counted instruction's RIP and RAX; 0: not wanted */
+    uint64_t trace_hash;    /* of the registers and icount at each event; 0: not wanted */
     uint64_t random_state;  /* RDRAND gives a sequence that begins here; 0: the host's numbers */
     uint64_t exceptions_count, interrupts_count;
     CodeCache *code;        /* decoded blocks */

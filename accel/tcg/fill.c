@@ -153,6 +153,9 @@ const void *jit_fill(X86CPU *cpu, const SiteInfo *site, uint64_t va)
     if (jit->lockstep) {
         return NULL;
     }
+    if (jit->counting && (site->flags & (SITE_QUICK | SITE_STRING))) {
+        return NULL; /* jit_slow() counts */
+    }
     if (site->flags & SITE_QUICK) {
         return quick(cpu, jit, tb, site);
     }

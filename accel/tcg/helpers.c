@@ -8,8 +8,29 @@
 static bool may_go_on(const X86CPU *cpu, const Jit *jit, const TransBlock *tb)
 {
     return !cpu->jit.leave && vcpu_pending((Vcpu *)&cpu->vcpu) == jit->known_pending &&
+           (!jit->counting || cpu->icount_limit >= jit->count_end) &&
            !cpu->interrupt_shadow && !cpu->debug_active &&
            cpu->map_generation == jit->map_generation && jit_mode(cpu) == tb->mode;
+}
+
+/*
+ * The instruction of @site begins, as all before it in its block did, while those behind it, which
+ * the block took from the budget too, have not.
+ */
+static void count_begun(X86CPU *cpu, const Jit *jit, const TransBlock *tb, const SiteInfo *site)
+{
+    if (jit->counting) {
+        cpu->icount = jit->count_end - cpu->jit.budget - (tb->count - site->insn - 1);
+    } else {
+        cpu->icount++;
+    }
+}
+
+/* Leaves translated code in the middle of a block. */
+static const void *leave_block(X86CPU *cpu, const Jit *jit)
+{
+    cpu->jit.budget = (int32_t)(jit->count_end - cpu->icount);
+    return NULL;
 }
 
 /* Code goes on behind @site: it finds loaded what it relies on. */
@@ -80,25 +101,26 @@ const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va)
     if (site->flags & SITE_GROUP) {
         jit->skip = true;
         jit_group_failed(jit, tb, site->flags & SITE_STACK ? JIT_NO_STACK : JIT_NO_ADDRESS);
+        cpu->jit.budget += tb->count - site->insn;
         return NULL;
     }
     jit->stats.slow++;
     jit->stats.fallbacks[insn->mnemonic]++;
     cpu->insn = insn;
+    count_begun(cpu, jit, tb, site);
     insn->fn(cpu, insn);
-    cpu->icount++;
     if (insn->flags & INSN_END) {
         /* Repetition that came to its end goes on behind it. */
         if (!(site->flags & SITE_STRING) || cpu->cpu_rip == tb->rip + site->offset) {
             cpu->jit.vec_wanted = VEC_NONE;
             cpu->jit.x87_wanted = false;
-            return jit_next(cpu);
+            return jit_next(cpu) ?: leave_block(cpu, jit);
         }
     } else {
         cpu->cpu_rip += insn->len;
     }
     if (!may_go_on(cpu, jit, tb)) {
-        return NULL;
+        return leave_block(cpu, jit);
     }
     jit_flags_from_cpu(cpu);
     want_state(cpu, site);

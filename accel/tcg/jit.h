@@ -191,6 +191,8 @@ struct Jit {
     bool exact;              /* flags are right at every fault */
     bool bmi2;
     bool x87_fits;           /* the host has what x87 state takes */
+    bool counting;           /* blocks take their instructions from cpu->jit.budget first */
+    uint64_t count_end;      /* cpu->icount when nothing is left of that */
     unsigned vec_kind;       /* of the host: VEC_* */
     Lockstep *lockstep;      /* NULL: off */
     uint64_t lockstep_target; /* of the indirect branch at the block's end */
@@ -217,6 +219,7 @@ enum { VEC_NONE, VEC_SSE, VEC_AVX, VEC_AVX512 };
 typedef struct JitOptions {
     size_t code_size;  /* bytes of generated code at most */
     bool lockstep;     /* compare with the interpreter, block by block */
+    bool counting;     /* instructions are counted exactly (-icount) */
     JitDebug debug;
 } JitOptions;
 

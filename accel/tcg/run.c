@@ -148,7 +148,7 @@ const void *jit_next(X86CPU *cpu)
     uint64_t salt;
 
     if (vcpu_pending(&cpu->vcpu) || cpu->vcpu.halted || cpu->debug_active ||
-        mode == MODE_NEVER || log_enabled(LOG_EXEC) || jit_debug_by_entry(jit)) {
+        mode == MODE_NEVER || log_enabled(LOG_EXEC) || jit_debug_by_entry(jit) || jit->counting) {
         return NULL;
     }
     jit_note_map(jit);
@@ -189,6 +189,17 @@ static void after_link(Jit *jit)
     cpu->jit.exit_link = 0;
     cpu->cpu_rip = link->target;
     jit->pending_link = link;
+}
+
+/* Lets code run up to the instruction before the limit; false if that is within @tb. */
+static bool budget_begin(Jit *jit, const TransBlock *tb)
+{
+    X86CPU *cpu = jit->cpu;
+    uint64_t left = MIN(cpu->icount_limit - cpu->icount, INT32_MAX);
+
+    cpu->jit.budget = (int32_t)left;
+    jit->count_end = cpu->icount + left;
+    return left >= tb->count;
 }
 
 static void run_in_lockstep(Jit *jit, TransBlock *tb)
@@ -232,6 +243,10 @@ bool jit_run(X86CPU *cpu, Block *block)
         jit->pending_link = NULL;
         return false;
     }
+    if (jit->counting && !budget_begin(jit, tb)) {
+        jit->pending_link = NULL;
+        return false;
+    }
     learn(jit, tb, salt);
     jit->known_pending = vcpu_pending(&cpu->vcpu);
     if (!set_salt(cpu, salt)) {
@@ -250,6 +265,9 @@ bool jit_run(X86CPU *cpu, Block *block)
     }
     cpu->jit.flags_left = false;
     jit->enter(tb->entry_m);
+    if (jit->counting) {
+        cpu->icount = jit->count_end - cpu->jit.budget;
+    }
     if (cpu->jit.flags_left) {
         jit_flags_to_cpu(cpu);
     }
@@ -294,6 +312,7 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
     jit->debug = options->debug;
     jit->threshold = options->debug.has_hot ? options->debug.hot : HOT_AFTER;
     jit->exact = options->debug.exact;
+    jit->counting = options->counting;
     jit->bmi2 = __builtin_cpu_supports("bmi2");
     jit->vec_kind = host_vector_kind();
     jit->x87_fits = x87_host_fits();

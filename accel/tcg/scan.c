@@ -279,6 +279,11 @@ static TransKind classify(Trans *t, TransInsn *ti)
         return KIND_NOTHING;
     case ZYDIS_MNEMONIC_FWAIT: /* nothing can be pending */
         return t->mode & MODE_X87 ? KIND_NOTHING : KIND_INTERPRET;
+    case ZYDIS_MNEMONIC_PAUSE:
+        if (t->jit->counting) {
+            return KIND_INTERPRET; /* it gives the turn away */
+        }
+        break;
     case ZYDIS_MNEMONIC_FLDCW:
     case ZYDIS_MNEMONIC_FNINIT:
         return classify_x87_control(t, ti);

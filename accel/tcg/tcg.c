@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The accelerator "tcg": our own CPU, translated where the host allows it, else interpreted. */
+#include <gio/gio.h>
+
 #include "accel/accel.h"
 #include "accel/tcg/icount-options.h"
 #include "accel/tcg/jit.h"
@@ -57,7 +59,7 @@ static const VcpuOps translated_ops = {
 /* The last [accel] group for us counts. */
 static void *tcg_machine_new(const struct Config *config, MemorySpace *memory, GError **error)
 {
-    TcgMachine *tcg = g_new0(TcgMachine, 1);
+    g_autofree TcgMachine *tcg = g_new0(TcgMachine, 1);
     GPtrArray *groups = config_groups(config, "accel");
 
     *tcg = (TcgMachine){.options = {.code_size = 64u << 20}, .translate = true};
@@ -75,12 +77,17 @@ static void *tcg_machine_new(const struct Config *config, MemorySpace *memory, G
         }
         if (group_get(group, "debug") &&
             !jit_debug_parse(group_get(group, "debug"), &tcg->options.debug, error)) {
-            g_free(tcg);
             return NULL;
         }
     }
+    if (tcg->options.lockstep && config_find(config, "icount", NULL)) {
+        g_set_error(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                    "lockstep=on cannot count instructions (-icount)");
+        return NULL;
+    }
     tcg->icount = tcg_icount_new(config);
-    return tcg;
+    tcg->options.counting = tcg->icount != NULL;
+    return g_steal_pointer(&tcg);
 }
 
 static void tcg_machine_free(void *instance)
@@ -99,7 +106,7 @@ static bool tcg_vcpu_init(void *instance, Vcpu *vcpu, GError **error)
     vcpu->ops = &interp_vcpu_ops;
     x86_cpu(vcpu)->paravirt = true;
     tcg_icount_join(tcg->icount, x86_cpu(vcpu));
-    if (!tcg->translate || tcg->icount) {
+    if (!tcg->translate) {
         return true;
     }
     if (jit_new(x86_cpu(vcpu), &tcg->options, &why)) {

@@ -72,7 +72,7 @@ typedef enum { FLAGS_HOST, FLAGS_MEMORY } FlagsPlace;
 
 /* Code that rarely runs, written behind the block. */
 typedef struct ColdStub {
-    enum { COLD_SLOW, COLD_VEC, COLD_X87, COLD_POLL, COLD_LINK } kind;
+    enum { COLD_SLOW, COLD_VEC, COLD_X87, COLD_POLL, COLD_BUDGET, COLD_LINK } kind;
     uint8_t *at;            /* rel32 of the jump that leads here; COLD_LINK: or NULL */
     uint8_t *at2;           /* a second one, or NULL */
     uint8_t *back;          /* where to go on; COLD_SLOW: with the entry that r10 names, or NULL */

@@ -117,15 +117,39 @@ static void emit_poll(Trans *t)
 {
     Asm *a = &t->a;
 
-    trans_clobber_flags(t, t->insns[0].live_in);
-    if (t->flags == FLAGS_MEMORY) {
-        t->tb->entry_m = a->p;
-    }
     put8(a, 0x65);
     put8(a, 0x83);
     emit_modrm_mem(a, 7, &GS(jit.poll));
     put8(a, 0);
     trans_cold(t, COLD_POLL, emit_jcc(a, CC_NE));
+}
+
+/* sub dword [budget], instructions; js: leave before them, which may not all run (-icount) */
+static void emit_take_budget(Trans *t)
+{
+    emit_op_mem(&t->a, false, 0x81, 5, GS(jit.budget));
+    put32(&t->a, t->count);
+    trans_cold(t, COLD_BUDGET, emit_jcc(&t->a, CC_S));
+}
+
+/* Looks whether the block may begin. */
+static void emit_conditions(Trans *t)
+{
+    bool poll = jumps_back(t);
+
+    if (!poll && !t->jit->counting) {
+        return;
+    }
+    trans_clobber_flags(t, t->insns[0].live_in);
+    if (t->flags == FLAGS_MEMORY) {
+        t->tb->entry_m = t->a.p;
+    }
+    if (poll) {
+        emit_poll(t);
+    }
+    if (t->jit->counting) {
+        emit_take_budget(t);
+    }
 }
 
 static bool falls_through(const TransInsn *last)
@@ -173,9 +197,7 @@ static void emit_hot(Trans *t)
 {
     t->tb->entry = t->a.p;
     t->tb->entry_m = NULL;
-    if (jumps_back(t)) {
-        emit_poll(t);
-    }
+    emit_conditions(t);
     for (t->cur = 0; t->cur < t->count; t->cur++) {
         begin_insn(t);
         trans_insn(t);
@@ -282,6 +304,13 @@ static void emit_poll_stub(Trans *t, Asm *a)
     patch_rel32(emit_jmp(a), code_rw(&t->jit->buffer, t->jit->leave));
 }
 
+static void emit_budget_stub(Trans *t, Asm *a)
+{
+    emit_op_mem(a, false, 0x81, 0, GS(jit.budget));
+    put32(a, t->count);
+    emit_poll_stub(t, a);
+}
+
 static void emit_vec_stub(Trans *t, Asm *a, const ColdStub *stub)
 {
     patch_rel32(emit_call(a), code_rw(&t->jit->buffer, t->jit->vec_load[stub->vec]));
@@ -306,6 +335,7 @@ static void emit_stub(Trans *t, Asm *a, ColdStub *stub)
     case COLD_SLOW: emit_slow_stub(t, a, stub); break;
     case COLD_LINK: emit_link_stub(t, a, stub); break;
     case COLD_POLL: emit_poll_stub(t, a); break;
+    case COLD_BUDGET: emit_budget_stub(t, a); break;
     case COLD_VEC: emit_vec_stub(t, a, stub); break;
     case COLD_X87: emit_x87_stub(t, a, stub); break;
     }

@@ -60,6 +60,23 @@ static void cpu_record_debug_causes(X86CPU *cpu)
     cpu->dr[7] &= ~(1ull << 13);
 }
 
+/*
+ * An event is about to be delivered: where it found the CPU, and after how many instructions, goes
+ * into the trace by which runs with -icount are compared. How code is run must not show.
+ */
+static void trace_event(X86CPU *cpu, int vector)
+{
+    uint64_t hash = cpu->trace_hash ^ (unsigned)vector ^ cpu->icount << 8;
+
+    if (cpu->trace_hash) {
+        for (unsigned i = 0; i < R_COUNT; i++) {
+            hash = (hash ^ cpu->regs[i]) * 0x9e3779b97f4a7c15u;
+            hash ^= hash >> 32;
+        }
+        cpu->trace_hash = hash | 1;
+    }
+}
+
 void cpu_deliver_pending_exception(X86CPU *cpu)
 {
     int vector = cpu->exception.vector;
@@ -69,6 +86,7 @@ void cpu_deliver_pending_exception(X86CPU *cpu)
 
     cpu->exception.vector = -1;
     cpu->exceptions_count++;
+    trace_event(cpu, vector);
     if (first >= 0) {
         if (first == EXC_DF && (vector_contributory(vector) || vector == EXC_PF)) {
             cpu_shutdown(cpu);
@@ -163,6 +181,7 @@ static bool cpu_accept_nmi(X86CPU *cpu)
     cpu->vcpu.halted = false;
     cpu->nmi_blocked = true;
     cpu->interrupts_count++;
+    trace_event(cpu, EXC_NMI);
     cpu_deliver(cpu, EXC_NMI, false, false, 0);
     return true;
 }
@@ -176,6 +195,7 @@ static bool cpu_accept_interrupt(X86CPU *cpu)
     }
     cpu->vcpu.halted = false;
     cpu->interrupts_count++;
+    trace_event(cpu, vector);
     cpu_deliver(cpu, vector, false, false, 0);
     return true;
 }

@@ -48,16 +48,6 @@ static void run_one(X86CPU *cpu, const Block *block)
     cpu->icount += !counting(cpu);
 }
 
-/* Takes the instruction at RIP into the count: before it is fetched, so that a fault counts. */
-static void count_one(X86CPU *cpu)
-{
-    cpu->icount++;
-    if (cpu->trace_hash) {
-        cpu->trace_hash = (cpu->trace_hash ^ cpu->cpu_rip) * 0x9e3779b97f4a7c15u
-                          + (cpu->regs[R_RAX] >> 7);
-    }
-}
-
 /*
  * Runs @block as far as the limit and events allow, looking at both before each instruction, so
  * that it makes no difference where blocks begin. The first instruction is counted.
@@ -78,7 +68,7 @@ static void run_counted(X86CPU *cpu, const Block *block, uint32_t pending)
         if (cpu->icount >= cpu->icount_limit || vcpu_pending(&cpu->vcpu) != pending) {
             return;
         }
-        count_one(cpu);
+        cpu->icount++;
     }
 }
 
@@ -96,6 +86,20 @@ static void run_block(X86CPU *cpu, const Block *block)
     insn->fn(cpu, insn);
     cpu->cpu_rip += block->tail;
     cpu->icount += block->count;
+}
+
+/* True if there is an engine that ran (some of) @block; what it runs it counts itself. */
+static bool run_engine(X86CPU *cpu, Block *block)
+{
+    bool ran;
+
+    if (!cpu->engine) {
+        return false;
+    }
+    cpu->icount -= counting(cpu);
+    ran = cpu->engine(cpu, block);
+    cpu->icount += counting(cpu) && !ran;
+    return ran;
 }
 
 /* One instruction with debug traps or in an interrupt shadow. */
@@ -243,7 +247,7 @@ static bool run_within(X86CPU *cpu, const RunLimits *limits)
             if (cpu->icount >= cpu->icount_limit) {
                 return true;
             }
-            count_one(cpu);
+            cpu->icount++; /* before the fetch, so that a fault counts */
         }
         if (G_UNLIKELY(cpu->interrupt_shadow || cpu->debug_active)) {
             run_single(cpu, jumps);
@@ -253,9 +257,12 @@ static bool run_within(X86CPU *cpu, const RunLimits *limits)
             log_block(cpu);
         }
         block = code_find(cpu, jumps);
+        if (run_engine(cpu, block)) {
+            continue;
+        }
         if (counting(cpu)) {
             run_counted(cpu, block, vcpu_pending(vcpu));
-        } else if (!cpu->engine || !cpu->engine(cpu, block)) {
+        } else {
             run_block(cpu, block);
         }
     }

@@ -34,26 +34,47 @@ def check_repeats(*arguments):
 
 
 def counts(stats):
-    """Instructions, exceptions, interrupts and the hash of every instruction's RIP and RAX."""
+    """Instructions, exceptions, interrupts and the hash of the registers at each of these."""
     found = re.findall(r"cpu (\d+): (?:(\d+) instructions, (\d+) exceptions, (\d+) interrupts|"
                        r"trace ([0-9a-f]+))", stats)
     check(found, f"no statistics in {stats!r}")
     return found
 
 
+def check_engines(stats, *arguments, engines):
+    """A boot that went as @stats say goes the same way however its code is run."""
+    for engine in engines:
+        _, others = run(*arguments, "-accel", "tcg," + engine)
+        equal(counts(others), counts(stats), "statistics with " + engine)
+
+
 def test_same_run():
+    """A boot is the same each time, translated, interpreted, or translated in odd ways."""
     vmtest.skip_on_qemu("its statistics are others")
-    output, stats = check_repeats("-cpu", "max", "-icount", "shift=0,sleep=off", *FIXED)
+    arguments = ("-cpu", "max", "-icount", "shift=0,sleep=off", *FIXED)
+    output, stats = check_repeats(*arguments)
     contains(output, "Mon Jan  1 12:00:0")
     check(int(counts(stats)[0][1]) > 10**8, f"few instructions: {stats}")
+    check_engines(stats, *arguments, engines=(
+        "translate=off", "debug=one-insn", "debug=hot:0+exact+no-groups",
+        "debug=random-exits:1000+flush:10000+tiny-tlb:1000"))
 
 
 def test_same_run_of_two():
     """Two CPUs take turns; which of them runs a process is the same each time."""
     vmtest.skip_on_qemu("its statistics are others")
-    _, stats = check_repeats("-cpu", "max", "-smp", "2", "-icount", "shift=1,sleep=off", *FIXED)
+    arguments = ("-cpu", "max", "-smp", "2", "-icount", "shift=1,sleep=off", *FIXED)
+    _, stats = check_repeats(*arguments)
     executed = [int(row[1]) for row in counts(stats) if row[1]]
     check(len(executed) == 2 and min(executed) > 10**6, f"a CPU that hardly ran: {stats}")
+    check_engines(stats, *arguments, engines=("translate=off",))
+
+
+def test_not_in_lockstep():
+    vmtest.skip_on_qemu("has no lockstep")
+    result = run_program("-icount", "1", "-accel", "tcg,lockstep=on", "-display", "none")
+    equal(result.status, 1, "status")
+    contains(result.stderr, "lockstep=on cannot count instructions (-icount)")
 
 
 def test_pace():
