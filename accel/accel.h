@@ -151,6 +151,8 @@ static inline uint32_t vcpu_pending(Vcpu *vcpu)
 bool vcpu_is_idle(Vcpu *vcpu);
 /* The vCPU whose thread this is, or NULL. */
 Vcpu *vcpu_current(void);
+/* From now on this thread runs @vcpu, which is never started (a CPU without a machine); or NULL. */
+void vcpu_adopt(Vcpu *vcpu);
 /* Starts the thread; it parks until vcpu_resume(). */
 void vcpu_start(Vcpu *vcpu);
 /* Parks it and returns once it is parked (not from its own thread). Machine lock held. */

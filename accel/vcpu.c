@@ -18,6 +18,11 @@ Vcpu *vcpu_current(void)
     return current_vcpu;
 }
 
+void vcpu_adopt(Vcpu *vcpu)
+{
+    current_vcpu = vcpu;
+}
+
 static void vcpu_notify(Vcpu *vcpu)
 {
     if (atomic_load(&vcpu->waiting)) {

@@ -92,6 +92,7 @@ void guest_init(void)
     memory_map_ram(guest.memory, 0, guest.ram, 0, GPA_SIZE, MAP_READ | MAP_WRITE, 0);
     make_page_tables();
     guest.cpu = cpu_new_bare(guest.memory, guest.ports);
+    vcpu_adopt(&guest.cpu->vcpu); /* what it writes over its own code it must see at once */
 }
 
 void guest_end(void)
@@ -99,6 +100,7 @@ void guest_end(void)
     if (guest.jit) {
         jit_free(guest.jit);
     }
+    vcpu_adopt(NULL);
     cpu_free_bare(guest.cpu);
     memory_space_free(guest.memory);
     port_space_free(guest.ports);
@@ -245,8 +247,6 @@ void guest_run(const InsnCase *test, InsnState *out)
 
 /* --- sequences ----------------------------------------------------------------------- */
 
-#define FILLER 0xf4 /* HLT, which user code may not: sequences end there */
-
 /* Blocks from the start to the first fault, which in the filler is none. */
 static void run_from_start(const InsnCase *test, InsnState *out)
 {
@@ -272,7 +272,8 @@ static void run_from_start(const InsnCase *test, InsnState *out)
         uint64_t offset = out->rip - CODE_VA;
 
         if (offset < CODE_SIZE &&
-            guest.ram->host[GPA_CODE + page_offset(offset >> 12) + (offset & 0xfff)] == FILLER) {
+            guest.ram->host[GPA_CODE + page_offset(offset >> 12) + (offset & 0xfff)] ==
+                SEQUENCE_FILLER) {
             out->vector = -1;
         }
     }
@@ -281,7 +282,7 @@ static void run_from_start(const InsnCase *test, InsnState *out)
 
 static void make_code(const InsnCase *test, uint8_t code[CODE_SIZE])
 {
-    memset(code, FILLER, CODE_SIZE);
+    memset(code, SEQUENCE_FILLER, CODE_SIZE);
     memcpy(code + (test->rip - CODE_VA), test->bytes, test->len);
 }
 
@@ -319,17 +320,20 @@ void guest_set_jit(bool exact, bool no_groups, bool one_insn)
     code_flush(guest.cpu);
 }
 
-bool guest_code_is_whole(const InsnCase *test)
+void guest_save_code(uint8_t code[CODE_SIZE])
 {
-    uint8_t code[CODE_SIZE];
-
-    make_code(test, code);
     for (unsigned i = 0; i < CODE_SIZE >> 12; i++) {
-        if (memcmp(guest.ram->host + GPA_CODE + page_offset(i), code + (i << 12), 0x1000)) {
-            return false;
-        }
+        memcpy(code + (i << 12), guest.ram->host + GPA_CODE + page_offset(i), 0x1000);
     }
-    return true;
+}
+
+static bool code_is_whole(const InsnCase *test)
+{
+    uint8_t before[CODE_SIZE], after[CODE_SIZE];
+
+    make_code(test, before);
+    guest_save_code(after);
+    return !memcmp(before, after, CODE_SIZE);
 }
 
 void guest_translate_sequence(const InsnCase *test, InsnState *out, InsnState *again)
@@ -337,7 +341,7 @@ void guest_translate_sequence(const InsnCase *test, InsnState *out, InsnState *a
     guest.cpu->engine = jit_run;
     place_sequence(test);
     run_from_start(test, out);
-    if (guest_code_is_whole(test)) {
+    if (code_is_whole(test)) {
         run_from_start(test, again);
     } else {
         *again = *out;

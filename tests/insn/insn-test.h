@@ -124,10 +124,14 @@ void case_make_state(InsnCase *test, Random *random);
 /* Maps code and data and installs signal handlers; false (with a message) if 32-bit code cannot
  * run. */
 bool native_init(void);
+/* A sequence, which has addressing, ends where it meets SEQUENCE_FILLER. */
 void native_run(const InsnCase *test, InsnState *out);
+/* Its code after the run, from CODE_VA. */
+const uint8_t *native_code(void);
 
 void guest_init(void);
 void guest_run(const InsnCase *test, InsnState *out);
+#define SEQUENCE_FILLER 0xf4 /* HLT, which user code may not: around the code of a sequence */
 /* The parts of a run: several instructions with the state of @test. */
 #define GUEST_CODE_MAX 256
 struct X86CPU *guest_cpu(void);
@@ -138,8 +142,8 @@ void guest_finish(const InsnCase *test, InsnState *out, bool raised);
  * time with what is translated, linked and in the TLB, into @again.
  */
 void guest_run_sequence(const InsnCase *test, InsnState *out);
-/* False if the sequence that ran last has written over its code or what is around it. */
-bool guest_code_is_whole(const InsnCase *test);
+/* Its code after the run, from CODE_VA. */
+void guest_save_code(uint8_t code[CODE_SIZE]);
 void guest_translate_sequence(const InsnCase *test, InsnState *out, InsnState *again);
 /* How the translator works from now on; before the first call of guest_translate_sequence(). */
 void guest_set_jit(bool exact, bool no_groups, bool one_insn);

@@ -184,6 +184,9 @@ static void leave_test(ucontext_t *context)
     if (out->vector == 3) { /* the breakpoint behind the instruction */
         out->vector = -1;
         out->rip--;
+    } else if (out->vector == 13 && native.test->addressing && out->rip - CODE_VA < CODE_SIZE &&
+               *(uint8_t *)(uintptr_t)out->rip == SEQUENCE_FILLER) {
+        out->vector = -1;
     }
     save_fp(out, (uint8_t *)context->uc_mcontext.fpregs);
     memcpy(gregs, native.saved_gregs, sizeof(native.saved_gregs));
@@ -241,7 +244,6 @@ bool native_init(void)
         fprintf(stderr, "cannot map test code and data below 4 GiB\n");
         return false;
     }
-    memset((void *)(uintptr_t)CODE_VA, 0xcc, CODE_SIZE);
     read_xsave_layout();
     sigaction(SIGTRAP, &action, NULL);
     raise(SIGTRAP);
@@ -257,10 +259,11 @@ bool native_init(void)
 
 void native_run(const InsnCase *test, InsnState *out)
 {
-    uint8_t *code = (uint8_t *)(uintptr_t)test->rip;
+    uint8_t *all = (uint8_t *)(uintptr_t)CODE_VA;
     uint8_t *data = (uint8_t *)(uintptr_t)DATA_VA;
 
-    memcpy(code, test->bytes, test->len);
+    memset(all, test->addressing ? SEQUENCE_FILLER : 0xcc, CODE_SIZE);
+    memcpy(all + (test->rip - CODE_VA), test->bytes, test->len);
     memcpy(data, test->state.data, DATA_SIZE);
     native.out = out;
     native.test = test;
@@ -268,5 +271,9 @@ void native_run(const InsnCase *test, InsnState *out)
     __asm__ volatile("int3" : : : "memory");
     native.test = NULL;
     memcpy(out->data, data, DATA_SIZE);
-    memset((void *)(uintptr_t)CODE_VA, 0xcc, CODE_SIZE);
+}
+
+const uint8_t *native_code(void)
+{
+    return (const uint8_t *)(uintptr_t)CODE_VA;
 }

@@ -154,6 +154,7 @@ static void append(Sequence *seq, const uint8_t *bytes, unsigned len, unsigned r
     insn->offset = offset;
     insn->len = len;
     insn->relative = relative;
+    insn->patches = false;
     memcpy(seq->test.bytes + offset, bytes, len);
     if (!decode_at(insn, bytes, len)) {
         g_error("a made instruction does not decode");
@@ -235,6 +236,16 @@ static void append_stack(Sequence *seq, Random *random)
     }
 }
 
+/* add byte or dword [rip], imm8, with LOCK sometimes: set_patches() says to what */
+static void append_patch(Sequence *seq, Random *random)
+{
+    bool locked = random_below(random, 4) == 0, wide = random_below(random, 3) == 0;
+    const uint8_t add[] = {0xf0, wide ? 0x83 : 0x80, 0x05, 0, 0, 0, 0, random_below(random, 128)};
+
+    append(seq, add + !locked, sizeof(add) - !locked, 0);
+    seq->insns[seq->count - 1].patches = true;
+}
+
 static void open_loop(Sequence *seq, Random *random)
 {
     /* mov r15d, 2 to 9 */
@@ -282,6 +293,35 @@ static void set_branches(Sequence *seq, Random *random)
             distance = 0;
         }
         memcpy(seq->test.bytes + next - insn->relative, &distance, insn->relative);
+        decode_at(insn, seq->test.bytes + insn->offset, insn->len);
+    }
+}
+
+/* Immediates that change no more than a result: flags stay as undefined as they were. */
+static bool may_be_patched(const SequenceInsn *insn)
+{
+    return insn->zi.raw.imm[0].size && !insn->zi.raw.imm[0].is_relative && !insn->patches &&
+           !is_shift(&insn->zi) && !insn->zi.meta.branch_type;
+}
+
+/* Patches change immediates of others, or add 0 to any bytes. */
+static void set_patches(Sequence *seq, Random *random)
+{
+    for (unsigned i = 0; i < seq->count; i++) {
+        SequenceInsn *insn = &seq->insns[i];
+        const SequenceInsn *to = &seq->insns[random_below(random, seq->count)];
+        uint8_t *end = seq->test.bytes + insn->offset + insn->len;
+        int32_t at = to->offset + to->zi.raw.imm[0].offset;
+
+        if (!insn->patches) {
+            continue;
+        }
+        if (!may_be_patched(to) || to->zi.raw.imm[0].size < insn->zi.operand_width) {
+            at = to->offset + random_below(random, to->len);
+            end[-1] = 0;
+        }
+        at -= insn->offset + insn->len;
+        memcpy(end - 5, &at, 4);
         decode_at(insn, seq->test.bytes + insn->offset, insn->len);
     }
 }
@@ -356,7 +396,8 @@ static void make_state(Sequence *seq, const SequenceInsn *first, Random *random)
     state->eflags &= ~0x400u;
 }
 
-void sequence_make(Sequence *seq, const Form *wanted, unsigned length, Random *random)
+void sequence_make(Sequence *seq, const Form *wanted, unsigned length, bool patched,
+                   Random *random)
 {
     unsigned at = random_below(random, length), loop = UINT_MAX, suits = 0;
 
@@ -383,6 +424,8 @@ void sequence_make(Sequence *seq, const Form *wanted, unsigned length, Random *r
         } else if (kind == 3 && loop == UINT_MAX) {
             open_loop(seq, random);
             loop = seq->count;
+        } else if (kind <= 6 && patched) {
+            append_patch(seq, random);
         } else {
             append_form(seq, pick_form(random), random);
         }
@@ -400,6 +443,7 @@ void sequence_make(Sequence *seq, const Form *wanted, unsigned length, Random *r
         seq->native &= !uses_segment(&seq->insns[i]);
     }
     set_branches(seq, random);
+    set_patches(seq, random);
     seq->test.len = code_length(seq);
     make_state(seq, &seq->insns[suits], random);
 }

@@ -11,6 +11,7 @@ typedef struct SequenceInsn {
     uint16_t offset;
     uint8_t len;
     uint8_t relative;       /* bytes of a branch displacement at its end, 0: none */
+    bool patches;           /* adds to bytes of another one */
     ZydisDecodedInstruction zi;
     ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
 } SequenceInsn;
@@ -28,8 +29,12 @@ typedef struct Sequence {
 
 /* Sorts @forms by what they are, so that common ones are common. */
 void sequence_init(GPtrArray *forms);
-/* A new one of up to @length instructions; @wanted is among them if it is not NULL. */
-void sequence_make(Sequence *seq, const Form *wanted, unsigned length, Random *random);
+/*
+ * A new one of up to @length instructions; @wanted is among them if it is not NULL. With @patched
+ * it writes over its own code.
+ */
+void sequence_make(Sequence *seq, const Form *wanted, unsigned length, bool patched,
+                   Random *random);
 /* Flags that are undefined where execution stopped. */
 uint32_t sequence_undefined(const Sequence *seq, uint64_t rip);
 void sequence_print(const Sequence *seq);
