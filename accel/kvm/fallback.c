@@ -182,9 +182,7 @@ static void give_back(KvmVcpu *v)
     }
     v->lent = v->lends;
     v->lends = false;
-    if (cpu->map_generation != v->held_map) {
-        kvm_forget_translations(v);
-    }
+    v->stale |= cpu->map_generation != v->held_map;
     if (v->machine->flaws) {
         kvm_watch_handlers(v, v->needs_kvm && kvm_is_lender(v) ? KNOWN_STEPS : 0);
     }
@@ -289,9 +287,14 @@ void kvm_go_on(KvmVcpu *v)
     account(v, begin, executed);
 }
 
-/* The CPU is the interpreter's; @parts of its state go back in the end. */
+/*
+ * The CPU is the interpreter's; @parts of its state go back in the end. What is written to page
+ * tables till then may be told to the CPU much later, when it is KVM's again, or with no more than
+ * a change of CR3: so a KVM with shadows of them is to drop these in any case.
+ */
 static void hold(KvmVcpu *v, KvmStateParts parts)
 {
+    v->stale |= v->machine->flaws & KVM_FLAW_SHADOW;
     v->held_parts = parts;
     v->held_map = v->cpu->map_generation;
     v->held = true;

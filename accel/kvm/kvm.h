@@ -82,7 +82,7 @@ typedef struct KvmMachine {
     bool has_coalesced_pio;
     size_t run_size;      /* bytes of a vCPU's kvm_run mapping */
     bool has_sregs2;
-    GMutex scratch_slot;  /* over the slot of kvm_forget_translations() */
+    GMutex scratch_slot;  /* over the slot of forget_translations() */
     KvmXsaveLayout xsave;
     GArray *msrs;         /* of KvmMsr: what moves between the CPU state and the kernel */
     GArray *reset_msrs;   /* of KvmMsr: what reset clears beside */
@@ -115,6 +115,7 @@ typedef struct KvmVcpu {
     bool held;                /* the state is here, for the interpreter to go on */
     KvmStateParts held_parts; /* what of it */
     uint64_t held_map;        /* map_generation when it was taken */
+    bool stale;               /* the kernel may have page tables' contents as they were once */
     bool give_all;            /* reset changed the state: the kernel gets it before it runs */
     bool shut_down;           /* after a triple fault, until reset; with a kernel APIC */
     uint8_t cr8;              /* as last exchanged with the interrupt controller */
@@ -248,15 +249,12 @@ void kvm_give_msrs(KvmVcpu *v, bool reset);
 
 /* --- state.c ------------------------------------------------------------------------- */
 
-/* The kernel's state into the X86CPU, and back. On the vCPU's thread, or with it parked. */
+/*
+ * The kernel's state into the X86CPU, and back. On the vCPU's thread, or with it parked. With
+ * `stale`, the kernel also drops what it derived from page tables.
+ */
 void kvm_take_state(KvmVcpu *v, KvmStateParts parts);
 void kvm_give_state(KvmVcpu *v, KvmStateParts parts);
-
-/*
- * Our interpreter, which the kernel does not watch, has changed page tables and told its own CPU:
- * the kernel drops what it derived from them.
- */
-void kvm_forget_translations(KvmVcpu *v);
 
 /* --- fallback.c ------------------------------------------------------------------------- */
 

@@ -444,6 +444,7 @@ static void kvm_reset(Vcpu *vcpu)
     v->run->if_flag = 0;
     v->run->ready_for_interrupt_injection = 0;
     v->held = false;
+    v->stale = v->machine->flaws & KVM_FLAW_SHADOW; /* images are loaded behind its back */
     v->shut_down = false;
     v->steps = 0;
     v->give_all = true;

@@ -382,6 +382,34 @@ static void give_mp_state(KvmVcpu *v)
     STATE_CALL(v, KVM_SET_MP_STATE, &mp);
 }
 
+/* --- translations ------------------------------------------------------------------ */
+
+/* Page of guest-physical addresses that never holds anything: below kvm.c's pages of real mode. */
+#define SCRATCH_ADDR 0xfeffb000u
+#define SCRATCH_SLOT 509u /* the last of those that every KVM has */
+
+/*
+ * When a memory slot goes, KVM invalidates everything it derived from page tables, in all CPUs
+ * (api.rst, KVM_X86_QUIRK_SLOT_ZAP_ALL). Nothing less helps where it keeps shadow page tables: it
+ * learns of the guest's own writes to page tables only, and loading CR3 trusts what it has.
+ */
+static void forget_translations(KvmVcpu *v)
+{
+    struct kvm_userspace_memory_region region = {
+        .slot = SCRATCH_SLOT,
+        .guest_phys_addr = SCRATCH_ADDR,
+        .memory_size = GUEST_PAGE_SIZE,
+        .userspace_addr = (uintptr_t)v->run, /* never read */
+    };
+
+    g_mutex_lock(&v->machine->scratch_slot);
+    if (call_on(v, v->machine->vm_fd, KVM_SET_USER_MEMORY_REGION, &region, "scratch slot")) {
+        region.memory_size = 0;
+        call_on(v, v->machine->vm_fd, KVM_SET_USER_MEMORY_REGION, &region, "scratch slot");
+    }
+    g_mutex_unlock(&v->machine->scratch_slot);
+}
+
 /* --- all of it ---------------------------------------------------------------------------- */
 
 void kvm_take_state(KvmVcpu *v, KvmStateParts parts)
@@ -407,6 +435,10 @@ void kvm_take_state(KvmVcpu *v, KvmStateParts parts)
 /* Control registers come first: what XCR0 and MSRs may hold depends on them. */
 void kvm_give_state(KvmVcpu *v, KvmStateParts parts)
 {
+    if (v->stale) {
+        forget_translations(v);
+        v->stale = false;
+    }
     if (parts & KVM_STATE_CORE) {
         give_sregs(v);
         give_regs(v);
@@ -423,30 +455,4 @@ void kvm_give_state(KvmVcpu *v, KvmStateParts parts)
     if ((parts & KVM_STATE_REST) && kvm_kernel_apic(v)) {
         give_mp_state(v);
     }
-}
-
-/* Page of guest-physical addresses that never holds anything: below kvm.c's pages of real mode. */
-#define SCRATCH_ADDR 0xfeffb000u
-#define SCRATCH_SLOT 509u /* the last of those that every KVM has */
-
-/*
- * When a memory slot goes, KVM invalidates everything it derived from page tables, in all CPUs
- * (api.rst, KVM_X86_QUIRK_SLOT_ZAP_ALL). Nothing less helps where it keeps shadow page tables: it
- * learns of the guest's own writes to page tables only, and loading CR3 trusts what it has.
- */
-void kvm_forget_translations(KvmVcpu *v)
-{
-    struct kvm_userspace_memory_region region = {
-        .slot = SCRATCH_SLOT,
-        .guest_phys_addr = SCRATCH_ADDR,
-        .memory_size = GUEST_PAGE_SIZE,
-        .userspace_addr = (uintptr_t)v->run, /* never read */
-    };
-
-    g_mutex_lock(&v->machine->scratch_slot);
-    if (call_on(v, v->machine->vm_fd, KVM_SET_USER_MEMORY_REGION, &region, "scratch slot")) {
-        region.memory_size = 0;
-        call_on(v, v->machine->vm_fd, KVM_SET_USER_MEMORY_REGION, &region, "scratch slot");
-    }
-    g_mutex_unlock(&v->machine->scratch_slot);
 }

@@ -6,6 +6,7 @@
  */
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ enum {
     AT_PDPT = 0x5000, AT_PD = 0x6000, AT_PT = 0x7000, AT_PDPT32 = 0x8000, AT_STACK = 0xa000,
     AT_CODE = 0x10000, AT_TASK_CODE = 0x11000, AT_STUBS = 0x12000, AT_DATA = 0x20000,
     AT_EDGE = 0x21ff8, /* the page behind is not there */
+    AT_SPLIT = 0x23ffe, SPLIT_TURNS = 100000,
     PORT_TRAP = 0x20, PORT_DONE = 0x21,
     CODE = 8, DATA = 0x10, TASK = 0x20, TSS = 0x30,
     DONE = 256, /* beside the vectors */
@@ -41,6 +43,8 @@ SNIPPET(64, code_iret, "pushq $0x10; pushq $0x9000; pushq $2; pushq $0x10; pushq
 SNIPPET(64, code_fxsave, "mov $0x20008, %eax; fxsave (%rax)");
 SNIPPET(64, code_cpuid, "mov $7, %eax; xor %ecx, %ecx; cpuid; cmp $1, %ebx; je 1f; ud2; 1:");
 SNIPPET(64, code_sysret, "mov $0x3002, %r11d; mov $0x11000, %ecx; sysretq");
+SNIPPET(64, code_sysretl, "mov $2, %r11d; mov $0x11000, %ecx; sysretl");
+SNIPPET(64, code_split, "mov $100000, %ecx; 1: lock incl 0x23ffe; dec %ecx; jnz 1b");
 SNIPPET(64, code_edge, "movabs $0x1122334455667788, %rax; mov %rax, 0x21ffc");
 
 typedef struct Machine {
@@ -120,6 +124,12 @@ static bool iopl_kept(Machine *m)
     return (m->memory[AT_STACK - 24 + 1] & 0x30) == 0x30;
 }
 
+/* With a STAR of 0, SYSRET to 32-bit code loads 3 into CS; the frame's is looked at. */
+static bool compat_segment(Machine *m)
+{
+    return m->memory[AT_STACK - 32] == 3;
+}
+
 static const struct {
     const char *name, *code, *end;
     bool wide;
@@ -136,6 +146,7 @@ static const struct {
     {"fxsave-alignment", code_fxsave, code_fxsave_end, true, 13, NULL, NULL},
     {"cpuid", code_cpuid, code_cpuid_end, true, DONE, NULL, NULL},
     {"user-iopl", code_sysret, code_sysret_end, true, 13, user_hlt, iopl_kept},
+    {"sysret-compat", code_sysretl, code_sysretl_end, true, 13, user_hlt, compat_segment},
     {"page-crossing", code_edge, code_edge_end, true, 14, NULL, edge_untouched},
 };
 
@@ -193,19 +204,15 @@ static bool set_registers(Machine *m)
     return ioctl(m->cpu, KVM_SET_SREGS, &s) >= 0 && ioctl(m->cpu, KVM_SET_REGS, &regs) >= 0;
 }
 
-static bool machine_new(Machine *m, int kvm)
+/* CPU @number, into @m. */
+static bool add_cpu(Machine *m, int kvm, unsigned long number)
 {
-    struct kvm_userspace_memory_region region = {.memory_size = MEMORY_SIZE};
     static struct { struct kvm_cpuid2 head; struct kvm_cpuid_entry2 entries[256]; } cpuid;
     int size = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
 
-    m->vm = ioctl(kvm, KVM_CREATE_VM, 0);
-    m->memory = mmap(NULL, MEMORY_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    region.userspace_addr = (uintptr_t)m->memory;
     cpuid.head.nent = 256;
-    if (m->vm < 0 || ioctl(m->vm, KVM_SET_USER_MEMORY_REGION, &region) < 0 ||
-        (m->cpu = ioctl(m->vm, KVM_CREATE_VCPU, 0)) < 0 ||
-        ioctl(kvm, KVM_GET_SUPPORTED_CPUID, &cpuid) < 0) {
+    m->cpu = ioctl(m->vm, KVM_CREATE_VCPU, number);
+    if (m->cpu < 0 || ioctl(kvm, KVM_GET_SUPPORTED_CPUID, &cpuid) < 0) {
         return false;
     }
     for (unsigned i = 0; i < cpuid.head.nent; i++) { /* no host is like this: FSGSBASE alone */
@@ -218,6 +225,17 @@ static bool machine_new(Machine *m, int kvm)
     }
     m->run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, m->cpu, 0);
     return m->run != MAP_FAILED;
+}
+
+static bool machine_new(Machine *m, int kvm)
+{
+    struct kvm_userspace_memory_region region = {.memory_size = MEMORY_SIZE};
+
+    m->vm = ioctl(kvm, KVM_CREATE_VM, 0);
+    m->memory = mmap(NULL, MEMORY_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    region.userspace_addr = (uintptr_t)m->memory;
+    return m->vm >= 0 && ioctl(m->vm, KVM_SET_USER_MEMORY_REGION, &region) >= 0 &&
+           add_cpu(m, kvm, 0);
 }
 
 /* The vector that came, or DONE; -1 for an exit, by which an emulator can step in. */
@@ -233,6 +251,42 @@ static int outcome(Machine *m)
     case KVM_EXIT_SHUTDOWN: return -2;
     default: return -1;
     }
+}
+
+/* --- two CPUs ---------------------------------------------------------------------------------- */
+
+static void *run_one(void *machine)
+{
+    outcome(machine);
+    return NULL;
+}
+
+/* Both add to a word that crosses a page, with a lock: true if one of them lost a turn. */
+static bool split_locks_fail(int kvm)
+{
+    Machine m, other;
+    pthread_t thread;
+    uint32_t sum;
+    bool ended;
+
+    wide = true;
+    if (!machine_new(&m, kvm)) {
+        return false;
+    }
+    other = m;
+    if (!add_cpu(&other, kvm, 1)) {
+        return false;
+    }
+    fill(&m);
+    memcpy(m.memory + AT_CODE, code_split, code_split_end - code_split);
+    if (!set_registers(&m) || !set_registers(&other) ||
+        pthread_create(&thread, NULL, run_one, &other)) {
+        return false;
+    }
+    ended = outcome(&m) == DONE;
+    pthread_join(thread, NULL);
+    memcpy(&sum, m.memory + AT_SPLIT, 4);
+    return ended && other.run->exit_reason == KVM_EXIT_IO && sum != 2 * SPLIT_TURNS;
 }
 
 int main(void)
@@ -262,6 +316,9 @@ int main(void)
         close(m.cpu);
         close(m.vm);
         munmap(m.memory, MEMORY_SIZE);
+    }
+    if (split_locks_fail(kvm)) {
+        puts("split-locks");
     }
     return 0;
 }
