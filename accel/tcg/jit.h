@@ -166,7 +166,7 @@ struct Jit {
     X86CPU *cpu;
     JitDebug debug;
     CodeBuffer buffer;
-    ZydisDecoder decoder;
+    struct JitPerf *perf;    /* of all CPUs; NULL: off */
     GPtrArray *blocks;       /* TransBlock by id; NULL where it was dropped */
     GPtrArray *links;        /* Link by id */
     SlotList slots_used[2];  /* to local pages, to global ones */
@@ -218,6 +218,7 @@ typedef struct JitOptions {
     size_t code_size;  /* bytes of generated code at most */
     bool lockstep;     /* compare with the interpreter, block by block */
     JitDebug debug;
+    struct JitPerf *perf;  /* NULL: nobody wants names of generated code */
 } JitOptions;
 
 /* A translator for @cpu; NULL and why not. */

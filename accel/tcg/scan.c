@@ -123,6 +123,9 @@ static bool mnemonic_copies(const TransInsn *ti)
     case ZYDIS_MNEMONIC_FXRSTOR64:
     case ZYDIS_MNEMONIC_MOVDIR64B:
         return false;
+    case ZYDIS_MNEMONIC_BSF: /* for a host that has TZCNT and LZCNT, F3 is not a mere prefix */
+    case ZYDIS_MNEMONIC_BSR:
+        return !memchr(ti->bytes, 0xf3, ti->zi.raw.prefix_count);
     case ZYDIS_MNEMONIC_BT: /* with a register the index reaches beyond the operand */
     case ZYDIS_MNEMONIC_BTS:
     case ZYDIS_MNEMONIC_BTR:
@@ -794,6 +797,22 @@ static void place_addresses(Trans *t)
 
 /* --- all of it --------------------------------------------------------------------------- */
 
+/* What the interpreter's decoder says of the instruction; false if it is another one by now. */
+static bool decode(Trans *t, TransInsn *ti)
+{
+    InsnSource src;
+
+    if (ZYAN_SUCCESS(decoder_read(code_cache_decoder(t->cpu->code), t->cpu, ti->bytes, 15,
+                                  &src))) {
+        ti->zi = *src.zi;
+        memcpy(ti->ops, src.ops, ti->zi.operand_count * sizeof(ti->ops[0]));
+        return ti->zi.length == ti->insn->len;
+    }
+    memset(&ti->zi, 0, sizeof(ti->zi));
+    ti->zi.length = ti->insn->len;
+    return true;
+}
+
 bool trans_scan(Trans *t)
 {
     unsigned offset = 0;
@@ -811,15 +830,11 @@ bool trans_scan(Trans *t)
         ti->x87 = false;
         ti->use = ti->kill = ti->write = 0;
         ti->kind = KIND_INTERPRET;
-        if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(&t->jit->decoder, ti->bytes,
-                                                t->block->bytes - offset, &ti->zi, ti->ops))) {
-            if (ti->zi.length != ti->insn->len) {
-                return false; /* the bytes have changed: the block is about to be dropped */
-            }
+        if (!decode(t, ti)) {
+            return false; /* the bytes have changed: the block is about to be dropped */
+        }
+        if (ti->zi.mnemonic != ZYDIS_MNEMONIC_INVALID) {
             ti->kind = classify(t, ti);
-        } else {
-            memset(&ti->zi, 0, sizeof(ti->zi));
-            ti->zi.length = ti->insn->len;
         }
         if (ti->kind == KIND_INTERPRET || ti->kind == KIND_NOTHING) {
             ti->vec = VEC_NONE;
