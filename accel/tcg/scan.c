@@ -414,16 +414,7 @@ static bool stack_access(const TransInsn *ti, int64_t *disp, unsigned *size, boo
 
 static bool writes_rsp(const TransInsn *ti)
 {
-    for (unsigned i = 0; i < ti->zi.operand_count; i++) {
-        const ZydisDecodedOperand *op = &ti->ops[i];
-
-        if (op->type == ZYDIS_OPERAND_TYPE_REGISTER &&
-            (op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) && is_gpr(op->reg.value) &&
-            trans_guest_reg(op->reg.value) == R_RSP) {
-            return true;
-        }
-    }
-    return false;
+    return ti->writes >> R_RSP & 1;
 }
 
 /* How the instruction moves the stack pointer; false if that is not known now. */
@@ -544,19 +535,7 @@ static void stack_groups(Trans *t)
 
 static bool writes_register(const TransInsn *ti, ZydisRegister reg)
 {
-    if (reg == ZYDIS_REGISTER_NONE) {
-        return false;
-    }
-    for (unsigned i = 0; i < ti->zi.operand_count; i++) {
-        const ZydisDecodedOperand *op = &ti->ops[i];
-
-        if (op->type == ZYDIS_OPERAND_TYPE_REGISTER &&
-            (op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) && is_gpr(op->reg.value) &&
-            trans_guest_reg(op->reg.value) == trans_guest_reg(reg)) {
-            return true;
-        }
-    }
-    return false;
+    return is_gpr(reg) && ti->writes >> trans_guest_reg(reg) & 1;
 }
 
 /* An operand whose check others may share: in 64-bit addresses from a register, unaligned. */
@@ -715,7 +694,7 @@ static void find_addresses(Trans *t)
                 open[g] = -1;
             }
         }
-        if (ti->write || ti->kind == KIND_LEA) {
+        if (ti->writes && (ti->write || ti->kind == KIND_LEA)) {
             follow_all(ti, moved);
         }
     }
@@ -797,6 +776,25 @@ static void place_addresses(Trans *t)
 
 /* --- all of it --------------------------------------------------------------------------- */
 
+static void note_registers(TransInsn *ti)
+{
+    for (unsigned i = 0; i < ti->zi.operand_count; i++) {
+        const ZydisDecodedOperand *op = &ti->ops[i];
+        unsigned guest;
+
+        if (op->type != ZYDIS_OPERAND_TYPE_REGISTER || !is_gpr(op->reg.value)) {
+            continue;
+        }
+        guest = trans_guest_reg(op->reg.value);
+        if (op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) {
+            ti->writes |= 1u << guest;
+        }
+        if (i < ti->zi.operand_count_visible && trans_host_reg(guest) == H_NONE) {
+            ti->spilled++;
+        }
+    }
+}
+
 /* What the interpreter's decoder says of the instruction; false if it is another one by now. */
 static bool decode(Trans *t, TransInsn *ti)
 {
@@ -806,6 +804,7 @@ static bool decode(Trans *t, TransInsn *ti)
                                   &src))) {
         ti->zi = *src.zi;
         memcpy(ti->ops, src.ops, ti->zi.operand_count * sizeof(ti->ops[0]));
+        note_registers(ti);
         return ti->zi.length == ti->insn->len;
     }
     memset(&ti->zi, 0, sizeof(ti->zi));
@@ -828,6 +827,7 @@ bool trans_scan(Trans *t)
         ti->mem = -1;
         ti->vec = VEC_NONE;
         ti->x87 = false;
+        ti->writes = ti->spilled = 0;
         ti->use = ti->kill = ti->write = 0;
         ti->kind = KIND_INTERPRET;
         if (!decode(t, ti)) {

@@ -148,9 +148,8 @@ static bool names_sp(const TransInsn *ti)
     for (unsigned i = 0; i < ti->zi.operand_count_visible; i++) {
         const ZydisDecodedOperand *op = &ti->ops[i];
 
-        if (op->type == ZYDIS_OPERAND_TYPE_REGISTER &&
-            ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, op->reg.value) ==
-                ZYDIS_REGISTER_RSP) {
+        if (op->type == ZYDIS_OPERAND_TYPE_REGISTER && op->reg.value >= ZYDIS_REGISTER_AL &&
+            op->reg.value <= ZYDIS_REGISTER_R15 && trans_guest_reg(op->reg.value) == R_RSP) {
             return true;
         }
     }

@@ -110,7 +110,7 @@ uint16_t insn_register_offset(ZydisRegister reg)
         return (reg - ZYDIS_REGISTER_SPL + 4) * 8;
     }
     if (reg >= ZYDIS_REGISTER_AX && reg <= ZYDIS_REGISTER_R15) {
-        return ZydisRegisterGetId(reg) * 8;
+        return (reg - ZYDIS_REGISTER_AX) % 16 * 8; /* 16 of each size, and in order */
     }
     return ZydisRegisterGetId(reg);
 }
@@ -126,7 +126,7 @@ static uint8_t address_register(ZydisRegister reg)
     if (reg < ZYDIS_REGISTER_AX || reg > ZYDIS_REGISTER_R15) {
         return R_ZERO; /* a vector index: its family looks at the operand itself */
     }
-    return ZydisRegisterGetId(reg);
+    return (reg - ZYDIS_REGISTER_AX) % 16;
 }
 
 SegReg insn_segment(ZydisRegister reg)
