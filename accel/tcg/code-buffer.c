@@ -3,7 +3,6 @@
 #include "accel/tcg/code-buffer.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -19,28 +18,56 @@ static bool fail(CodeBuffer *buffer, const char *what, GError **error)
     return false;
 }
 
-bool code_buffer_init(CodeBuffer *buffer, size_t size, GError **error)
+/* Shared anonymous memory, and again by mremap() of no old pages (its manual page). */
+static bool map_anonymous(CodeBuffer *buffer, GError **error)
 {
-    void *map;
+    void *map = mmap(NULL, buffer->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-    *buffer = (CodeBuffer){.fd = -1, .size = size};
-    buffer->fd = memfd_create("tessera-code", MFD_CLOEXEC);
-    if (buffer->fd < 0) {
-        return fail(buffer, "memfd_create", error);
-    }
-    if (ftruncate(buffer->fd, size) < 0) {
-        return fail(buffer, "ftruncate", error);
-    }
-    map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, buffer->fd, 0);
     if (map == MAP_FAILED) {
         return fail(buffer, "mmap", error);
     }
     buffer->rw = map;
-    map = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED, buffer->fd, 0);
+    map = mremap(buffer->rw, 0, buffer->size, MREMAP_MAYMOVE);
+    if (map == MAP_FAILED) {
+        return fail(buffer, "mremap", error);
+    }
+    buffer->rx = map;
+    if (mprotect(map, buffer->size, PROT_READ | PROT_EXEC) < 0) {
+        return fail(buffer, "mprotect", error);
+    }
+    return true;
+}
+
+static bool map_memfd(CodeBuffer *buffer, GError **error)
+{
+    void *map;
+
+    buffer->fd = memfd_create("tessera-code", MFD_CLOEXEC);
+    if (buffer->fd < 0) {
+        return fail(buffer, "memfd_create", error);
+    }
+    if (ftruncate(buffer->fd, buffer->size) < 0) {
+        return fail(buffer, "ftruncate", error);
+    }
+    map = mmap(NULL, buffer->size, PROT_READ | PROT_WRITE, MAP_SHARED, buffer->fd, 0);
+    if (map == MAP_FAILED) {
+        return fail(buffer, "mmap", error);
+    }
+    buffer->rw = map;
+    map = mmap(NULL, buffer->size, PROT_READ | PROT_EXEC, MAP_SHARED, buffer->fd, 0);
     if (map == MAP_FAILED) {
         return fail(buffer, "mmap", error);
     }
     buffer->rx = map;
+    return true;
+}
+
+bool code_buffer_init(CodeBuffer *buffer, size_t size, bool anonymous, GError **error)
+{
+    *buffer = (CodeBuffer){.fd = -1, .size = size};
+    if (anonymous ? !map_anonymous(buffer, error) : !map_memfd(buffer, error)) {
+        return false;
+    }
     buffer->hot = buffer->hot_start = buffer->rw;
     buffer->hot_end = buffer->cold = buffer->cold_start = buffer->rw + size / 2;
     buffer->cold_end = buffer->rw + size;
@@ -72,9 +99,8 @@ static void punch(CodeBuffer *buffer, uint8_t *from, uint8_t *to)
     uint8_t *page = (uint8_t *)(((uintptr_t)from + 4095) & ~(uintptr_t)4095);
 
     if (page < to) {
-        /* If the host's memfd cannot do it, the memory merely stays in use. */
-        (void)!fallocate(buffer->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                         page - buffer->rw, to - page);
+        /* If the host cannot do it, the memory merely stays in use. */
+        (void)!madvise(page, to - page, MADV_REMOVE);
     }
 }
 

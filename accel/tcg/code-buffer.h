@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 typedef struct CodeBuffer {
-    int fd;
+    int fd;                                /* -1: anonymous */
     size_t size;
     uint8_t *rw;
     const uint8_t *rx;
@@ -20,8 +20,11 @@ typedef struct CodeBuffer {
     uint8_t *cold, *cold_start, *cold_end;
 } CodeBuffer;
 
-/* False and why not: the host refuses executable memory. */
-bool code_buffer_init(CodeBuffer *buffer, size_t size, GError **error);
+/*
+ * False and why not: the host refuses executable memory. @anonymous: without a memfd, for those who
+ * look for generated code in anonymous mappings; more hosts refuse that.
+ */
+bool code_buffer_init(CodeBuffer *buffer, size_t size, bool anonymous, GError **error);
 void code_buffer_clear(CodeBuffer *buffer);
 /* What is written so far stays over a reset. */
 void code_buffer_keep(CodeBuffer *buffer);

@@ -166,7 +166,7 @@ struct Jit {
     X86CPU *cpu;
     JitDebug debug;
     CodeBuffer buffer;
-    ZydisDecoder decoder;
+    struct JitPerf *perf;    /* of all CPUs; NULL: off */
     GPtrArray *blocks;       /* TransBlock by id; NULL where it was dropped */
     GPtrArray *links;        /* Link by id */
     SlotList slots_used[2];  /* to local pages, to global ones */
@@ -221,6 +221,7 @@ typedef struct JitOptions {
     bool lockstep;     /* compare with the interpreter, block by block */
     bool counting;     /* instructions are counted exactly (-icount) */
     JitDebug debug;
+    struct JitPerf *perf;  /* NULL: nobody wants names of generated code */
 } JitOptions;
 
 /* A translator for @cpu; NULL and why not. */

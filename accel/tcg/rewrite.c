@@ -311,19 +311,6 @@ static HostMem copy_memory(Trans *t, TransInsn *ti)
     return trans_memory(t, op, size, write, align);
 }
 
-unsigned trans_spilled_operands(const TransInsn *ti)
-{
-    unsigned count = 0;
-
-    for (unsigned i = 0; i < ti->zi.operand_count_visible; i++) {
-        const ZydisDecodedOperand *op = &ti->ops[i];
-
-        count += is_general(op) &&
-                 trans_host_reg(trans_guest_reg(op->reg.value)) == H_NONE;
-    }
-    return count;
-}
-
 /* How many temporaries there will be beside the memory operand. */
 static unsigned temps_expected(const Trans *t, const TransInsn *ti)
 {

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "accel/tcg/perf.h"
 #include "accel/tcg/x87.h"
 #include "target-i386/mmu.h"
 #include "util/log.h"
@@ -294,11 +295,11 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
     Jit *jit = g_new0(Jit, 1);
 
     jit->cpu = cpu;
-    if (!code_buffer_init(&jit->buffer, options->code_size, error)) {
+    if (!code_buffer_init(&jit->buffer, options->code_size,
+                          jit_perf_wants_anonymous(options->perf), error)) {
         g_free(jit);
         return NULL;
     }
-    ZydisDecoderInit(&jit->decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
     jit->blocks = g_ptr_array_new();
     jit->links = g_ptr_array_new();
     for (unsigned i = 0; i < G_N_ELEMENTS(jit->slots_used); i++) {
@@ -317,6 +318,10 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
     jit->vec_kind = host_vector_kind();
     jit->x87_fits = x87_host_fits();
     jit_emit_trampolines(jit);
+    jit->perf = options->perf;
+    if (jit->perf) {
+        jit_perf_name(jit->perf, "trampolines", jit->buffer.rx, jit->buffer.hot - jit->buffer.rw);
+    }
     if (options->lockstep) {
         jit->lockstep = lockstep_new();
         jit->exact = true;

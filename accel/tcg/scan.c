@@ -123,6 +123,9 @@ static bool mnemonic_copies(const TransInsn *ti)
     case ZYDIS_MNEMONIC_FXRSTOR64:
     case ZYDIS_MNEMONIC_MOVDIR64B:
         return false;
+    case ZYDIS_MNEMONIC_BSF: /* for a host that has TZCNT and LZCNT, F3 is not a mere prefix */
+    case ZYDIS_MNEMONIC_BSR:
+        return !memchr(ti->bytes, 0xf3, ti->zi.raw.prefix_count);
     case ZYDIS_MNEMONIC_BT: /* with a register the index reaches beyond the operand */
     case ZYDIS_MNEMONIC_BTS:
     case ZYDIS_MNEMONIC_BTR:
@@ -416,16 +419,7 @@ static bool stack_access(const TransInsn *ti, int64_t *disp, unsigned *size, boo
 
 static bool writes_rsp(const TransInsn *ti)
 {
-    for (unsigned i = 0; i < ti->zi.operand_count; i++) {
-        const ZydisDecodedOperand *op = &ti->ops[i];
-
-        if (op->type == ZYDIS_OPERAND_TYPE_REGISTER &&
-            (op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) && is_gpr(op->reg.value) &&
-            trans_guest_reg(op->reg.value) == R_RSP) {
-            return true;
-        }
-    }
-    return false;
+    return ti->writes >> R_RSP & 1;
 }
 
 /* How the instruction moves the stack pointer; false if that is not known now. */
@@ -546,19 +540,7 @@ static void stack_groups(Trans *t)
 
 static bool writes_register(const TransInsn *ti, ZydisRegister reg)
 {
-    if (reg == ZYDIS_REGISTER_NONE) {
-        return false;
-    }
-    for (unsigned i = 0; i < ti->zi.operand_count; i++) {
-        const ZydisDecodedOperand *op = &ti->ops[i];
-
-        if (op->type == ZYDIS_OPERAND_TYPE_REGISTER &&
-            (op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) && is_gpr(op->reg.value) &&
-            trans_guest_reg(op->reg.value) == trans_guest_reg(reg)) {
-            return true;
-        }
-    }
-    return false;
+    return is_gpr(reg) && ti->writes >> trans_guest_reg(reg) & 1;
 }
 
 /* An operand whose check others may share: in 64-bit addresses from a register, unaligned. */
@@ -717,7 +699,7 @@ static void find_addresses(Trans *t)
                 open[g] = -1;
             }
         }
-        if (ti->write || ti->kind == KIND_LEA) {
+        if (ti->writes && (ti->write || ti->kind == KIND_LEA)) {
             follow_all(ti, moved);
         }
     }
@@ -799,6 +781,42 @@ static void place_addresses(Trans *t)
 
 /* --- all of it --------------------------------------------------------------------------- */
 
+static void note_registers(TransInsn *ti)
+{
+    for (unsigned i = 0; i < ti->zi.operand_count; i++) {
+        const ZydisDecodedOperand *op = &ti->ops[i];
+        unsigned guest;
+
+        if (op->type != ZYDIS_OPERAND_TYPE_REGISTER || !is_gpr(op->reg.value)) {
+            continue;
+        }
+        guest = trans_guest_reg(op->reg.value);
+        if (op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) {
+            ti->writes |= 1u << guest;
+        }
+        if (i < ti->zi.operand_count_visible && trans_host_reg(guest) == H_NONE) {
+            ti->spilled++;
+        }
+    }
+}
+
+/* What the interpreter's decoder says of the instruction; false if it is another one by now. */
+static bool decode(Trans *t, TransInsn *ti)
+{
+    InsnSource src;
+
+    if (ZYAN_SUCCESS(decoder_read(code_cache_decoder(t->cpu->code), t->cpu, ti->bytes, 15,
+                                  &src))) {
+        ti->zi = *src.zi;
+        memcpy(ti->ops, src.ops, ti->zi.operand_count * sizeof(ti->ops[0]));
+        note_registers(ti);
+        return ti->zi.length == ti->insn->len;
+    }
+    memset(&ti->zi, 0, sizeof(ti->zi));
+    ti->zi.length = ti->insn->len;
+    return true;
+}
+
 bool trans_scan(Trans *t)
 {
     unsigned offset = 0;
@@ -814,17 +832,14 @@ bool trans_scan(Trans *t)
         ti->mem = -1;
         ti->vec = VEC_NONE;
         ti->x87 = false;
+        ti->writes = ti->spilled = 0;
         ti->use = ti->kill = ti->write = 0;
         ti->kind = KIND_INTERPRET;
-        if (ZYAN_SUCCESS(ZydisDecoderDecodeFull(&t->jit->decoder, ti->bytes,
-                                                t->block->bytes - offset, &ti->zi, ti->ops))) {
-            if (ti->zi.length != ti->insn->len) {
-                return false; /* the bytes have changed: the block is about to be dropped */
-            }
+        if (!decode(t, ti)) {
+            return false; /* the bytes have changed: the block is about to be dropped */
+        }
+        if (ti->zi.mnemonic != ZYDIS_MNEMONIC_INVALID) {
             ti->kind = classify(t, ti);
-        } else {
-            memset(&ti->zi, 0, sizeof(ti->zi));
-            ti->zi.length = ti->insn->len;
         }
         if (ti->kind == KIND_INTERPRET || ti->kind == KIND_NOTHING) {
             ti->vec = VEC_NONE;

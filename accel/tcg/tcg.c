@@ -5,6 +5,7 @@
 #include "accel/accel.h"
 #include "accel/tcg/icount-options.h"
 #include "accel/tcg/jit.h"
+#include "accel/tcg/perf.h"
 #include "qemu-config/config.h"
 #include "target-i386/cpu-caps.h"
 #include "target-i386/interp/interp.h"
@@ -61,6 +62,7 @@ static void *tcg_machine_new(const struct Config *config, MemorySpace *memory, G
 {
     g_autofree TcgMachine *tcg = g_new0(TcgMachine, 1);
     GPtrArray *groups = config_groups(config, "accel");
+    GError *why = NULL;
 
     *tcg = (TcgMachine){.options = {.code_size = 64u << 20}, .translate = true};
     for (unsigned i = 0; i < groups->len; i++) {
@@ -85,6 +87,11 @@ static void *tcg_machine_new(const struct Config *config, MemorySpace *memory, G
                     "lockstep=on cannot count instructions (-icount)");
         return NULL;
     }
+    tcg->options.perf = jit_perf_new(config, &why);
+    if (why) {
+        g_propagate_error(error, why);
+        return NULL;
+    }
     tcg->icount = tcg_icount_new(config);
     tcg->options.counting = tcg->icount != NULL;
     return g_steal_pointer(&tcg);
@@ -95,6 +102,7 @@ static void tcg_machine_free(void *instance)
     TcgMachine *tcg = instance;
 
     tcg_icount_free(tcg->icount);
+    jit_perf_free(tcg->options.perf);
     g_free(tcg);
 }
 

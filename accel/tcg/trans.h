@@ -61,6 +61,8 @@ typedef struct TransInsn {
     uint8_t live_in, live_out;
     uint8_t vec;            /* VEC_*: what vector state it needs in the host's registers */
     bool x87;               /* it needs x87 state there */
+    uint8_t spilled;        /* visible operands that are guest registers in memory */
+    uint16_t writes;        /* general registers that it writes, a bit each */
     int8_t group;           /* StackGroup of its stack access, -1: none */
     int8_t address;         /* AddressGroup of its memory operand, -1: none */
     int8_t check;           /* StackGroup to check before it, -1: none */
@@ -168,7 +170,10 @@ bool trans_copy(Trans *t);
 /* True if its memory operand of @size bytes must be aligned for the host, or for being locked. */
 bool trans_wants_alignment(const TransInsn *ti, unsigned size);
 /* How many of its operands are guest registers that live in memory. */
-unsigned trans_spilled_operands(const TransInsn *ti);
+static inline unsigned trans_spilled_operands(const TransInsn *ti)
+{
+    return ti->spilled;
+}
 
 /* --- control.c ---------------------------------------------------------------------------- */
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One block's translation: from the scan to code that may run. */
+#include "accel/tcg/perf.h"
 #include "accel/tcg/x87.h"
 
+#include <inttypes.h>
 #include <time.h>
 
 #define INSN_CODE_MAX 256 /* bytes that one instruction's hot code takes at most */
@@ -170,9 +172,8 @@ static bool names_sp(const TransInsn *ti)
     for (unsigned i = 0; i < ti->zi.operand_count_visible; i++) {
         const ZydisDecodedOperand *op = &ti->ops[i];
 
-        if (op->type == ZYDIS_OPERAND_TYPE_REGISTER &&
-            ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, op->reg.value) ==
-                ZYDIS_REGISTER_RSP) {
+        if (op->type == ZYDIS_OPERAND_TYPE_REGISTER && op->reg.value >= ZYDIS_REGISTER_AL &&
+            op->reg.value <= ZYDIS_REGISTER_R15 && trans_guest_reg(op->reg.value) == R_RSP) {
             return true;
         }
     }
@@ -369,11 +370,24 @@ static bool room_left(const CodeBuffer *buffer, unsigned count)
            buffer->cold_end - buffer->cold >= (ptrdiff_t)(COLD_MAX * STUB_CODE_MAX);
 }
 
+/* For perf: by RIP and CPL; code that rarely runs apart. */
+static void name_block(const Trans *t, const uint8_t *cold)
+{
+    const CodeBuffer *buffer = &t->jit->buffer;
+    const char *level = t->mode & MODE_USER ? "cpl3" : "cpl0";
+    g_autofree char *name = g_strdup_printf("%s.%016" PRIx64, level, t->rip);
+    g_autofree char *cold_name = g_strconcat(name, ".cold", NULL);
+
+    jit_perf_name(t->jit->perf, name, t->tb->entry, buffer->hot - code_rw(buffer, t->tb->entry));
+    jit_perf_name(t->jit->perf, cold_name, code_rx(buffer, cold), buffer->cold - cold);
+}
+
 static void emit_block(Trans *t)
 {
     CodeBuffer *buffer = &t->jit->buffer;
     TransBlock *tb = t->tb;
     Asm cold = {buffer->cold};
+    const uint8_t *cold_start = buffer->cold;
 
     t->a.p = buffer->hot;
     emit_hot(t);
@@ -386,6 +400,9 @@ static void emit_block(Trans *t)
     tb->entry = code_rx(buffer, tb->entry);
     tb->entry_m = code_rx(buffer, tb->entry_m);
     g_assert(buffer->hot <= buffer->hot_end && buffer->cold <= buffer->cold_end);
+    if (t->jit->perf) {
+        name_block(t, cold_start);
+    }
 }
 
 static uint64_t host_ns(void)

@@ -158,6 +158,11 @@ CodeDomain *code_cache_domain(CodeCache *cache)
     return cache->domain;
 }
 
+Decoder *code_cache_decoder(CodeCache *cache)
+{
+    return cache->decoder;
+}
+
 void code_cache_limit(CodeCache *cache, unsigned insns)
 {
     cache->block_insns = insns;

@@ -37,6 +37,8 @@ void code_domain_free(CodeDomain *domain);
 CodeCache *code_cache_new(X86CPU *cpu, CodeDomain *domain);
 void code_cache_free(CodeCache *cache);
 CodeDomain *code_cache_domain(CodeCache *cache);
+/* What blocks are decoded with; NULL before the first. */
+struct Decoder *code_cache_decoder(CodeCache *cache);
 
 /* Carries out what other CPUs and devices queued (VCPU_CODE_CHANGED). Run loop only. */
 void code_drain(X86CPU *cpu);

@@ -7,10 +7,13 @@
 
 #include <string.h>
 
+#include "target-i386/interp/decode-forms.h"
+
 typedef enum { MODE_REAL16, MODE_LEGACY16, MODE_LEGACY32, MODE_LONG64, MODE_COUNT } DecoderMode;
 
 struct Decoder {
     ZydisDecoder modes[MODE_COUNT];
+    DecodeForms *forms;
 };
 
 typedef struct InsnRow {
@@ -53,21 +56,36 @@ Decoder *decoder_new(const X86CPU *cpu)
         ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_TZCNT, cpu_has(cpu, X86_FEATURE_BMI1));
         ZydisDecoderEnableMode(d, ZYDIS_DECODER_MODE_WBNOINVD, cpu_has(cpu, X86_FEATURE_WBNOINVD));
     }
+    decoder->forms = decode_forms_new();
     return decoder;
 }
 
 void decoder_free(Decoder *decoder)
 {
-    g_free(decoder);
+    if (decoder) {
+        decode_forms_free(decoder->forms);
+        g_free(decoder);
+    }
 }
 
-static const ZydisDecoder *decoder_for_mode(const Decoder *decoder, const X86CPU *cpu)
+static DecoderMode decoder_mode(const X86CPU *cpu)
 {
     switch (cpu->code_size) {
-    case 64: return &decoder->modes[MODE_LONG64];
-    case 32: return &decoder->modes[MODE_LEGACY32];
-    default: return &decoder->modes[cpu_pm(cpu) ? MODE_LEGACY16 : MODE_REAL16];
+    case 64: return MODE_LONG64;
+    case 32: return MODE_LEGACY32;
+    default: return cpu_pm(cpu) ? MODE_LEGACY16 : MODE_REAL16;
     }
+}
+
+ZyanStatus decoder_read(Decoder *decoder, X86CPU *cpu, const uint8_t *bytes, unsigned size,
+                        InsnSource *src)
+{
+    DecoderMode mode = decoder_mode(cpu);
+
+    src->bytes = bytes;
+    src->cpu = cpu;
+    return decode_forms_read(decoder->forms, &decoder->modes[mode], mode, bytes, size, &src->zi,
+                             &src->ops);
 }
 
 static void insn_ud(X86CPU *cpu, const Insn *insn)
@@ -92,7 +110,7 @@ uint16_t insn_register_offset(ZydisRegister reg)
         return (reg - ZYDIS_REGISTER_SPL + 4) * 8;
     }
     if (reg >= ZYDIS_REGISTER_AX && reg <= ZYDIS_REGISTER_R15) {
-        return ZydisRegisterGetId(reg) * 8;
+        return (reg - ZYDIS_REGISTER_AX) % 16 * 8; /* 16 of each size, and in order */
     }
     return ZydisRegisterGetId(reg);
 }
@@ -108,7 +126,7 @@ static uint8_t address_register(ZydisRegister reg)
     if (reg < ZYDIS_REGISTER_AX || reg > ZYDIS_REGISTER_R15) {
         return R_ZERO; /* a vector index: its family looks at the operand itself */
     }
-    return ZydisRegisterGetId(reg);
+    return (reg - ZYDIS_REGISTER_AX) % 16;
 }
 
 SegReg insn_segment(ZydisRegister reg)
@@ -207,10 +225,9 @@ static uint8_t prefix_flags(const ZydisDecodedInstruction *zi)
 DecodeResult decode_insn(Decoder *decoder, X86CPU *cpu, const uint8_t *bytes, unsigned size,
                          Insn *insn)
 {
-    ZydisDecodedInstruction zi;
-    ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
     const InsnRow *row;
-    InsnSource src = {.zi = &zi, .ops = ops, .bytes = bytes, .cpu = cpu};
+    const ZydisDecodedInstruction *zi;
+    InsnSource src;
     ZyanStatus status;
 
     memset(insn, 0, sizeof(*insn));
@@ -219,7 +236,8 @@ DecodeResult decode_insn(Decoder *decoder, X86CPU *cpu, const uint8_t *bytes, un
     insn->base = insn->index = R_ZERO;
     insn->seg = SEG_DS;
     insn->len = 1;
-    status = ZydisDecoderDecodeFull(decoder_for_mode(decoder, cpu), bytes, size, &zi, ops);
+    status = decoder_read(decoder, cpu, bytes, size, &src);
+    zi = src.zi;
     if (status == ZYDIS_STATUS_NO_MORE_DATA) {
         return size >= 15 ? DECODE_TOO_LONG : DECODE_MORE;
     }
@@ -229,15 +247,15 @@ DecodeResult decode_insn(Decoder *decoder, X86CPU *cpu, const uint8_t *bytes, un
     if (!ZYAN_SUCCESS(status)) {
         return DECODE_OK;
     }
-    insn->len = zi.length;
-    row = &insn_rows[zi.mnemonic];
+    insn->len = zi->length;
+    row = &insn_rows[zi->mnemonic];
     if (!row->select || (row->feature != X86_FEATURE_NONE && !cpu_has(cpu, row->feature))) {
         return DECODE_OK;
     }
-    insn->mnemonic = zi.mnemonic;
-    insn->opsize = zi.operand_width / 8;
-    insn->addrsize = zi.address_width / 8;
-    insn->flags = prefix_flags(&zi);
+    insn->mnemonic = zi->mnemonic;
+    insn->opsize = zi->operand_width / 8;
+    insn->addrsize = zi->address_width / 8;
+    insn->flags = prefix_flags(zi);
     fill_operands(&src, insn);
     insn->fn = row->select(&src, insn);
     if (!insn->fn) {

@@ -18,6 +18,13 @@ typedef enum {
 } DecodeResult;
 
 /*
+ * What Zydis says of the instruction at @bytes in the CPU's current mode, into src->zi and src->ops,
+ * where it stays until the next call.
+ */
+ZyanStatus decoder_read(Decoder *decoder, X86CPU *cpu, const uint8_t *bytes, unsigned size,
+                        InsnSource *src);
+
+/*
  * Decodes one instruction for the CPU's current mode. An undefined one is DECODE_OK with a function
  * that raises #UD.
  */
