@@ -106,12 +106,29 @@ void jit_block_drop(Jit *jit, TransBlock *tb)
     jit->cpu->jit.leave = true;
 }
 
-void jit_block_dropped(void *opaque, Block *block)
+static void block_dropped(void *opaque, Block *block)
 {
     while (block->translations) {
         jit_block_drop(opaque, block->translations);
     }
 }
+
+/* Links within the page stay: whoever follows one was led there. */
+static void block_moved(void *opaque, Block *block)
+{
+    for (TransBlock *tb = block->translations; tb; tb = tb->next) {
+        for (Link *link = tb->incoming, *next; link; link = next) {
+            next = link->next;
+            if (!link->at) {
+                jit_unlink(opaque, link);
+            }
+        }
+        jumps_forget(opaque, tb);
+        tb->moved++;
+    }
+}
+
+const CodeWatcher jit_code_watcher = {.dropped = block_dropped, .moved = block_moved};
 
 void jit_flush(Jit *jit)
 {

@@ -72,6 +72,7 @@ struct TransBlock {
     Link links[LINKS_MAX];
     uint8_t link_count;
     uint8_t count;           /* instructions */
+    uint32_t moved : 31;     /* how often its page was mapped anew */
     uint8_t undefined;       /* arithmetic flags undefined at its end (bits 7:0, OF as bit 1) */
     struct {
         uint32_t host;       /* where it begins, from the buffer's start */
@@ -95,7 +96,8 @@ typedef struct JumpInfo {
 typedef struct Jump2 {
     uint64_t tag;
     uint32_t id;             /* of the block, which may be no more */
-    bool global;
+    uint32_t moved : 31;     /* valid if that is the block's still */
+    uint32_t global : 1;
 } Jump2;
 
 #define JUMP2_SETS 4096u
@@ -288,8 +290,8 @@ const void *jit_next(X86CPU *cpu);
 /* --- more of blocks (blocks.c) ---------------------------------------------------------- */
 
 Link *jit_link_new(Jit *jit, TransBlock *from, uint64_t target);
-/* A decoded block is dropped, and what was translated from it. */
-void jit_block_dropped(void *opaque, Block *block);
+/* Does to translations what is done to the decoded blocks. */
+extern const CodeWatcher jit_code_watcher;
 
 /* --- translation (translate.c) ------------------------------------------------------- */
 

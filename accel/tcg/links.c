@@ -137,7 +137,7 @@ static void enter_jump2(Jit *jit, const TransBlock *tb, uint64_t tag, bool globa
     if (!place) {
         place = &set[jit->jump2_victim++ % JUMP2_WAYS];
     }
-    *place = (Jump2){.tag = tag, .id = tb->id, .global = global};
+    *place = (Jump2){.tag = tag, .id = tb->id, .moved = tb->moved, .global = global};
 }
 
 /*
@@ -167,7 +167,7 @@ const TransBlock *jit_refill_jump(Jit *jit, uint64_t tag)
         if (set[way].tag == tag) {
             TransBlock *tb = jit->blocks->pdata[set[way].id];
 
-            if (!tb || tb->ungroup) {
+            if (!tb || tb->ungroup || tb->moved != set[way].moved) {
                 return NULL;
             }
             enter_jump(jit, tb, tag, set[way].global);

@@ -306,7 +306,7 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
     cpu->jit.jit = jit;
     cpu->jit.mxcsr_default = 0x1f80;
     cpu->engine = jit_run;
-    code_cache_watch(cpu->code, jit_block_dropped, jit);
+    code_cache_watch(cpu->code, &jit_code_watcher, jit);
     code_cache_limit(cpu->code, options->debug.one_insn ? 1 : BLOCK_MAX_INSNS);
     return jit;
 }
