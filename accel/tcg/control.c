@@ -16,6 +16,8 @@ static void leave_to(Trans *t, uint64_t target, uint8_t *jcc)
     Link *link = jit_link_new(t->jit, t->tb, target);
     ColdStub *stub;
 
+    link->mode = t->mode;
+    link->shadow = trans_cur(t)->zi.mnemonic == ZYDIS_MNEMONIC_STI;
     link->flags_in_memory = t->flags == FLAGS_MEMORY;
     if (same_page(t, target)) {
         link->at = jcc ? jcc : emit_jmp(&t->a);

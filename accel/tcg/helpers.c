@@ -5,11 +5,13 @@
 #include "target-i386/mmu.h"
 
 /* True if translated code may go on behind an interpreted instruction. */
-static bool may_go_on(const X86CPU *cpu, const Jit *jit, const TransBlock *tb)
+static bool may_go_on(const X86CPU *cpu, const Jit *jit, const TransBlock *tb,
+                      const SiteInfo *site)
 {
     return !cpu->jit.leave && vcpu_pending((Vcpu *)&cpu->vcpu) == jit->known_pending &&
            !cpu->interrupt_shadow && !cpu->debug_active &&
-           cpu->map_generation == jit->map_generation && jit_mode(cpu) == tb->mode;
+           cpu->map_generation == jit->map_generation &&
+           jit_mode(cpu) == mode_with_view(tb->mode, site->view);
 }
 
 /* Code goes on behind @site: it finds loaded what it relies on. */
@@ -97,7 +99,7 @@ const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va)
     } else {
         cpu->cpu_rip += insn->len;
     }
-    if (!may_go_on(cpu, jit, tb)) {
+    if (!may_go_on(cpu, jit, tb, site)) {
         return NULL;
     }
     jit_flags_from_cpu(cpu);

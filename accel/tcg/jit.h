@@ -33,6 +33,11 @@ static inline MmuView mode_view(uint32_t mode)
     return (mode >> MODE_VIEW_SHIFT) & 3;
 }
 
+static inline uint32_t mode_with_view(uint32_t mode, MmuView view)
+{
+    return (mode & ~(3u << MODE_VIEW_SHIFT)) | view << MODE_VIEW_SHIFT;
+}
+
 /*
  * A way out of a block to a known address. Within a page it is the rel32 at @at, to another page an
  * entry of cpu->jit.slots, which is emptied when the mapping changes.
@@ -49,6 +54,7 @@ typedef struct Link {
     int32_t used_index;      /* in Jit.slots_used, -1: is not there */
     bool global;             /* in which list there */
     bool flags_in_memory;    /* goes to the entry that takes them from there */
+    bool shadow;             /* behind STI: no event may be taken before the target */
 } Link;
 
 #define LINKS_MAX 2
@@ -72,6 +78,7 @@ struct TransBlock {
     Link links[LINKS_MAX];
     uint8_t link_count;
     uint8_t count;           /* instructions */
+    bool polls;              /* it looks for events before its first instruction */
     uint32_t moved : 31;     /* how often its page was mapped anew */
     uint8_t undefined;       /* arithmetic flags undefined at its end (bits 7:0, OF as bit 1) */
     struct {
@@ -103,7 +110,7 @@ typedef struct Jump2 {
 #define JUMP2_SETS 4096u
 #define JUMP2_WAYS 4u
 
-/* A map_generation or map_global_generation that has a number in salts. */
+/* A map_generation that has a number in salts. */
 typedef struct JitSpace {
     uint64_t generation;
     unsigned number;
@@ -120,6 +127,7 @@ typedef struct SiteInfo {
     uint32_t retry;          /* where the access is tried again, from the buffer's start */
     uint16_t back;           /* where it goes on with the entry in r10, from @retry; 0: nowhere */
     uint16_t offset;         /* of the instruction from the block's first */
+    uint8_t view;            /* MmuView that the code behind it relies on */
 } SiteInfo;
 
 enum {
@@ -176,7 +184,8 @@ struct Jit {
     uint64_t map_generation, map_global_generation; /* that slots were filled under */
     uint32_t modes[16];      /* the modes that have numbers, for salts */
     unsigned mode_count;
-    JitSpace spaces[64];
+    JitSpace spaces[MMU_SPACES];
+    unsigned space_victim;
     unsigned last_space;     /* the last number given out */
     unsigned user_space, global_space; /* numbers of the current address space */
     JumpInfo *jump_info;     /* as X86JitState.jump_tag */

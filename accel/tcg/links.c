@@ -76,7 +76,7 @@ static void reset_slots(Jit *jit, SlotList *list)
 
 void jit_link(Jit *jit, Link *link, TransBlock *to, bool global)
 {
-    if (link->to || (link->at && to->block->ram2 != UINT64_MAX)) {
+    if (link->to || (link->at && to->block->ram2 != UINT64_MAX) || (link->shadow && to->polls)) {
         return; /* the second page of a block may change behind a jump within the first */
     }
     link->to = to;
@@ -199,7 +199,7 @@ const void *jit_follow(X86CPU *cpu)
     const JumpInfo *info = &jit->jump_info[jit_jump_hash(link->target)];
 
     if (jit->lockstep || jit->debug.no_chain || !jit_find_jump(jit, link->target, salt) ||
-        info->tb->mode != link->mode) {
+        info->tb->mode != link->mode || (link->shadow && info->tb->polls)) {
         return NULL;
     }
     cpu->jit.exit_link = 0;

@@ -53,6 +53,7 @@ ColdStub *trans_cold(Trans *t, int kind, uint8_t *at)
     stub->site.tb = t->tb->id;
     stub->site.insn = t->cur;
     stub->site.offset = trans_cur(t)->offset;
+    stub->site.view = mode_view(t->mode);
     stub->site.vec = t->vec;
     stub->site.sp_lag = t->sp_lag;
     stub->site.retry = t->retry - t->jit->buffer.rw;
@@ -64,10 +65,7 @@ ColdStub *trans_cold(Trans *t, int kind, uint8_t *at)
 /* True if interp_quick() may do the current instruction. */
 static bool is_quick(const TransInsn *ti)
 {
-    return interp_quick_knows(ti->zi.mnemonic) && !insn_is_undefined(ti->insn) &&
-           (ti->zi.mnemonic != ZYDIS_MNEMONIC_MOV ||
-            (ti->ops[1].type == ZYDIS_OPERAND_TYPE_REGISTER &&
-             ZydisRegisterGetClass(ti->ops[1].reg.value) == ZYDIS_REGCLASS_CONTROL));
+    return interp_quick_knows(ti->zi.mnemonic) && !insn_is_undefined(ti->insn);
 }
 
 void trans_interpret(Trans *t)

@@ -9,10 +9,12 @@
 #include "accel/tcg/x87.h"
 #include "target-i386/mmu.h"
 #include "util/log.h"
+#include "util/timer.h"
 
 #define HOT_AFTER       4u  /* interpretations */
 #define GROUP_FAILURES 16u  /* that are looked at together */
-#define GROUP_PATIENCE (GROUP_FAILURES * 3000u) /* host TSC ticks in which they are too many */
+/* Host TSC ticks in which they are too many: one failure costs some 1000. */
+#define GROUP_PATIENCE (GROUP_FAILURES * 20000u)
 #define SPACES       1024u  /* that salts can tell apart */
 
 /* Whose state this thread's GS points to. */
@@ -35,14 +37,18 @@ void jit_forget_jumps(Jit *jit)
     jit->local_count = 0;
 }
 
-/* The number of what map_generation or map_global_generation was @generation. */
+/* The number of the space whose map_generation is @generation; the oldest makes room for it. */
 static unsigned space_number(Jit *jit, uint64_t generation)
 {
-    JitSpace *space = &jit->spaces[generation % G_N_ELEMENTS(jit->spaces)];
+    JitSpace *space;
 
-    if (space->generation != generation) {
-        *space = (JitSpace){.generation = generation, .number = ++jit->last_space};
+    for (unsigned i = 0; i < G_N_ELEMENTS(jit->spaces); i++) {
+        if (jit->spaces[i].generation == generation) {
+            return jit->spaces[i].number;
+        }
     }
+    space = &jit->spaces[jit->space_victim++ % G_N_ELEMENTS(jit->spaces)];
+    *space = (JitSpace){.generation = generation, .number = ++jit->last_space};
     return space->number;
 }
 
@@ -61,9 +67,12 @@ void jit_note_map(Jit *jit)
         jit_forget_jumps(jit);
         memset(jit->spaces, 0, sizeof(jit->spaces));
         jit->last_space = 0;
+        global = true;
+    }
+    if (global) {
+        jit->global_space = ++jit->last_space;
     }
     jit->user_space = space_number(jit, jit->map_generation);
-    jit->global_space = space_number(jit, jit->map_global_generation);
 }
 
 void jit_kick(Vcpu *vcpu, uint32_t bits)
@@ -188,6 +197,7 @@ static void after_link(Jit *jit)
 
     cpu->jit.exit_link = 0;
     cpu->cpu_rip = link->target;
+    cpu->interrupt_shadow |= link->shadow;
     jit->pending_link = link;
 }
 
@@ -205,6 +215,29 @@ static void run_in_lockstep(Jit *jit, TransBlock *tb)
     }
     jit->pending_link = NULL;
     lockstep_end(jit, tb);
+}
+
+/*
+ * Behind STI the run loop would interpret one instruction: what follows is found, made hot and
+ * joined here.
+ */
+static void run_code(Jit *jit, const void *host)
+{
+    X86CPU *cpu = jit->cpu;
+
+    do {
+        cpu->jit.flags_left = false;
+        jit->enter(host);
+        if (cpu->jit.flags_left) {
+            jit_flags_to_cpu(cpu);
+        }
+        jit_x87_settle(cpu);
+        if (!cpu->jit.exit_link) {
+            return;
+        }
+        after_link(jit);
+        host = cpu->interrupt_shadow ? jit_next(cpu) : NULL;
+    } while (host);
 }
 
 bool jit_run(X86CPU *cpu, Block *block)
@@ -248,15 +281,7 @@ bool jit_run(X86CPU *cpu, Block *block)
         run_in_lockstep(jit, tb);
         return true;
     }
-    cpu->jit.flags_left = false;
-    jit->enter(tb->entry_m);
-    if (cpu->jit.flags_left) {
-        jit_flags_to_cpu(cpu);
-    }
-    jit_x87_settle(cpu);
-    if (cpu->jit.exit_link) {
-        after_link(jit);
-    }
+    run_code(jit, tb->entry_m);
     return true;
 }
 
@@ -305,6 +330,7 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
     cpu->jit.cpu = cpu;
     cpu->jit.jit = jit;
     cpu->jit.mxcsr_default = 0x1f80;
+    cpu->jit.clock = clock_vm_anchor();
     cpu->engine = jit_run;
     code_cache_watch(cpu->code, &jit_code_watcher, jit);
     code_cache_limit(cpu->code, options->debug.one_insn ? 1 : BLOCK_MAX_INSNS);

@@ -87,6 +87,13 @@ static void trans_insn(Trans *t)
     case KIND_STRING: trans_string(t); break;
     case KIND_FLDCW: trans_fldcw(t); break;
     case KIND_FNINIT: trans_fninit(t); break;
+    case KIND_PUSHF: trans_push_flags(t); break;
+    case KIND_VIEW: trans_change_view(t); break;
+    case KIND_SYSTEM:
+        if (!trans_system(t)) {
+            trans_interpret(t);
+        }
+        break;
     case KIND_JUMP: trans_jump(t); break;
     case KIND_JUMP_IF: trans_jump_if(t); break;
     case KIND_JUMP_INDIRECT: trans_jump_indirect(t); break;
@@ -117,6 +124,7 @@ static void emit_poll(Trans *t)
 {
     Asm *a = &t->a;
 
+    t->tb->polls = true;
     trans_clobber_flags(t, t->insns[0].live_in);
     if (t->flags == FLAGS_MEMORY) {
         t->tb->entry_m = a->p;
@@ -395,7 +403,7 @@ TransBlock *jit_translate(Jit *jit, Block *block, uint32_t mode, unsigned no_gro
     t->group_count = 0;
     t->cold_count = 0;
     t->cur = 0;
-    if (!trans_scan(t)) {
+    if (!trans_scan(t) || !trans_views_known(t)) {
         jit_block_free(jit, tb);
         return NULL;
     }
