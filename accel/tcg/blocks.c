@@ -78,10 +78,10 @@ void jit_block_free(Jit *jit, TransBlock *tb)
 static void jumps_forget(Jit *jit, const TransBlock *tb)
 {
     X86JitState *state = &jit->cpu->jit;
-    unsigned i = jit_jump_hash(tb->rip);
+    JitJump *jump = &state->jumps[jit_jump_hash(tb->rip)];
 
-    if (state->jump_m[i] == tb->entry_m) {
-        state->jump_tag[i] = 0;
+    if (jump_block(jump) == tb) {
+        jump->tag = 0;
     }
 }
 

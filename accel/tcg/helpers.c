@@ -34,7 +34,7 @@ static const void *lockstep_slow(X86CPU *cpu, Jit *jit, TransBlock *tb, const Si
                                  uint64_t va)
 {
     uint64_t target = lockstep_target(cpu, va);
-    unsigned i = jit_jump_hash(target);
+    JitJump *jump = &cpu->jit.jumps[jit_jump_hash(target)];
 
     if (jit_fill_site(cpu, tb, site, va) &&
         (!(site->flags & SITE_WRITE) || lockstep_note_write(jit, va))) {
@@ -48,10 +48,8 @@ static const void *lockstep_slow(X86CPU *cpu, Jit *jit, TransBlock *tb, const Si
         return jit->buffer.rx + site->retry;
     }
     if (site->flags & SITE_LOOKUP) {
-        cpu->jit.jump_tag[i] = -va;
-        cpu->jit.jump_f[i] = jit->leave_flags;
-        cpu->jit.jump_m[i] = jit->leave;
-        cpu->jit.lockstep_tag = &cpu->jit.jump_tag[i];
+        *jump = (JitJump){.tag = -va, .host = jit->leave_flags, .host_m = jit->leave};
+        cpu->jit.lockstep_tag = &jump->tag;
         jit->lockstep_target = target;
         cpu->jit.scratch[4] = target; /* r9 */
         lockstep_stopped(jit, 0, true);

@@ -93,12 +93,6 @@ typedef struct SlotList {
     unsigned count;
 } SlotList;
 
-/* Beside an entry of the jump cache: valid if its tag is. */
-typedef struct JumpInfo {
-    TransBlock *tb;
-    bool global;             /* the mapping lasts until map_global_generation changes */
-} JumpInfo;
-
 /* Behind the jump cache, which has one entry for many addresses. */
 typedef struct Jump2 {
     uint64_t tag;
@@ -188,7 +182,6 @@ struct Jit {
     unsigned space_victim;
     unsigned last_space;     /* the last number given out */
     unsigned user_space, global_space; /* numbers of the current address space */
-    JumpInfo *jump_info;     /* as X86JitState.jump_tag */
     Jump2 (*jumps2)[JUMP2_WAYS];
     unsigned jump2_victim;
     uint16_t *local_jumps;   /* entries of supervisor code on local pages */
@@ -360,7 +353,17 @@ static inline bool jit_debug_by_entry(const Jit *jit)
 
 static inline unsigned jit_jump_hash(uint64_t rip)
 {
-    return rip & ((1u << JIT_JUMP_BITS) - 1);
+    return (rip & JIT_JUMP_MASK) >> 2;
+}
+
+static inline TransBlock *jump_block(const JitJump *jump)
+{
+    return (TransBlock *)(jump->block & ~(uintptr_t)1);
+}
+
+static inline bool jump_global(const JitJump *jump)
+{
+    return jump->block & 1;
 }
 
 #endif

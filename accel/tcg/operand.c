@@ -191,17 +191,13 @@ static void emit_tlb_index(Trans *t, unsigned pointer)
 {
     Asm *a = &t->a;
 
-    if (t->jit->bmi2) { /* rorx r10, pointer, 7 */
-        put8(a, 0xc4);
-        put8(a, 0x43 | (pointer & 8 ? 0 : 0x20));
-        put8(a, 0xfb);
-        put8(a, 0xf0);
-        put8(a, 0xd0 | (pointer & 7));
+    if (t->jit->bmi2) {
+        emit_rorx(a, H_R10, pointer, GUEST_PAGE_BITS - 5);
     } else {
         emit_mov(a, H_R10, pointer);
         emit_op_reg(a, true, 0xc1, 5, H_R10);
+        put8(a, GUEST_PAGE_BITS - 5);
     }
-    put8(a, GUEST_PAGE_BITS - 5);
     emit_alu_imm(a, false, 4, H_R10, (TLB_SIZE - 1) * sizeof(TlbEntry));
 }
 

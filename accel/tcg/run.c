@@ -32,7 +32,7 @@ static void point_gs(X86CPU *cpu)
 
 void jit_forget_jumps(Jit *jit)
 {
-    memset(jit->cpu->jit.jump_tag, 0, sizeof(jit->cpu->jit.jump_tag));
+    memset(jit->cpu->jit.jumps, 0, sizeof(jit->cpu->jit.jumps));
     memset(jit->jumps2, 0, sizeof(jit->jumps2[0]) * JUMP2_SETS);
     jit->local_count = 0;
 }
@@ -311,7 +311,6 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
     for (unsigned i = 0; i < G_N_ELEMENTS(jit->slots_used); i++) {
         jit->slots_used[i].links = g_new(Link *, JIT_SLOTS);
     }
-    jit->jump_info = g_new0(JumpInfo, 1u << JIT_JUMP_BITS);
     jit->jumps2 = g_malloc0(sizeof(Jump2[JUMP2_WAYS]) * JUMP2_SETS);
     jit->local_jumps = g_new(uint16_t, 1u << JIT_JUMP_BITS);
     jit->trans = g_new0(Trans, 1);
@@ -348,7 +347,6 @@ void jit_free(Jit *jit)
     for (unsigned i = 0; i < G_N_ELEMENTS(jit->slots_used); i++) {
         g_free(jit->slots_used[i].links);
     }
-    g_free(jit->jump_info);
     g_free(jit->jumps2);
     g_free(jit->local_jumps);
     g_free(jit->trans);

@@ -257,7 +257,7 @@ static void emit_slow_stub(Trans *t, Asm *a, ColdStub *stub)
         emit_save_flags(a, H_R9);
     } else if (stub->site.flags & SITE_LOOKUP) { /* r9 has the tag added too */
         emit_op_mem(a, true, 0x2b, H_R9, (HostMem){H_NONE, H_R10, 3, true,
-                                                   CPU_FIELD(jit.jump_tag)});
+                                                   CPU_FIELD(jit.jumps[0].tag)});
         emit_store(a, H_R9, GS(jit.scratch[2]));
     }
     patch_rel32(emit_call(a), code_rw(&t->jit->buffer, t->jit->slow));
