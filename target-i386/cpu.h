@@ -113,11 +113,22 @@ typedef struct X87State {
 #define X86_TSC_HZ 1000000000u
 
 /*
- * What translated code reaches by displacements (accel/tcg/). The tag of a jump is minus the sum of
- * the address and the salt of mode and address space, so that a change of either needs no flush.
+ * Where an indirect jump leads. The tag is minus the sum of the address and the salt of mode and
+ * address space, so that a change of either needs no flush.
  */
+typedef struct JitJump {
+    uint64_t tag;       /* 0: none */
+    const void *host;   /* entry with the flags in the host's register */
+    const void *host_m; /* and with the flags in memory */
+    uintptr_t block;    /* the TransBlock; bit 0: its page is a global one */
+} JitJump;
+
+/* Entries go by bits 17:2 of the address: code rarely is jumped to at less than 4 bytes apart. */
 #define JIT_JUMP_BITS 16
+#define JIT_JUMP_MASK (((1u << JIT_JUMP_BITS) - 1) << 2)
 #define JIT_SLOTS (1u << 16)
+
+/* What translated code reaches by displacements (accel/tcg/). */
 
 typedef struct X86JitState {
     struct X86CPU *cpu;     /* itself */
@@ -133,12 +144,11 @@ typedef struct X86JitState {
     int32_t budget;         /* -icount: instructions that no block has taken yet */
     uint32_t exit_link;     /* number of the link by which code was left, from 1; 0: none */
     uint32_t mxcsr_default;
+    const struct TscAnchor *const *clock; /* of clock_vm_anchor() */
     uint64_t scratch[6];
     const void *resume;
     uint64_t *lockstep_tag; /* of the jump made for one branch in lockstep */
-    uint64_t jump_tag[1u << JIT_JUMP_BITS];
-    const void *jump_f[1u << JIT_JUMP_BITS]; /* entries with the flags in the host's register */
-    const void *jump_m[1u << JIT_JUMP_BITS]; /* and with the flags in memory */
+    JitJump jumps[1u << JIT_JUMP_BITS];
     const void *slots[JIT_SLOTS]; /* where direct jumps to other pages lead */
     uint8_t x87_image[576] __attribute__((aligned(64))); /* XSAVE area */
     uint64_t x87_host_ip;   /* of the last x87 instruction, until its RIP is known */

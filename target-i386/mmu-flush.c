@@ -5,6 +5,8 @@
  */
 #include <string.h>
 
+#include "target-i386/interp/cache.h"
+#include "target-i386/mmu-fetched.h"
 #include "target-i386/mmu-walk.h"
 #include "target-i386/mmu.h"
 
@@ -63,16 +65,21 @@ static void code_moved(X86CPU *cpu)
     }
     memset(mmu->fetch_filter, 0, sizeof(mmu->fetch_filter));
     mmu->fetch_count = 0;
+    mmu_fetched_reset(cpu);
     cpu->map_global_generation = ++mmu->last_number;
     space_enter(cpu, true);
 }
 
-void mmu_note_fetch(X86CPU *cpu, uint64_t va, unsigned shift)
+void mmu_note_fetch(X86CPU *cpu, uint64_t va, unsigned shift, const MmuFetch *fetch)
 {
-    if (cpu->mmu.fetch_count >= FILTER_FULL) {
-        code_moved(cpu);
+    if (shift > GUEST_PAGE_BITS) {
+        if (cpu->mmu.fetch_count >= FILTER_FULL) {
+            code_moved(cpu);
+        }
+        mmu_filter_add(cpu->mmu.fetch_filter, &cpu->mmu.fetch_count, va, shift);
+    } else if (fetch->page.block) {
+        mmu_fetched_note(cpu, va, fetch->page.block->ram_id + fetch->page.offset, fetch->global);
     }
-    mmu_filter_add(cpu->mmu.fetch_filter, &cpu->mmu.fetch_count, va, shift);
 }
 
 /* --- first level ------------------------------------------------------------------- */
@@ -191,21 +198,25 @@ void mmu_flush_space(X86CPU *cpu, uint32_t pcid)
     }
 }
 
-static bool code_fetched(const X86CPU *cpu, uint64_t va)
+/* Code of the page of @va may lie elsewhere now. */
+static void page_moved(X86CPU *cpu, uint64_t va)
 {
-    const uint64_t *fetched = cpu->mmu.fetch_filter;
+    FetchedPage *fetched = mmu_fetched_find(cpu, va);
 
-    return mmu_filter_has(fetched, va, GUEST_PAGE_BITS) || mmu_filter_has(fetched, va, 22) ||
-           mmu_filter_has(fetched, va, 30);
+    if (mmu_fetched_in_large(cpu, va) || cpu->mmu.fetched_full ||
+        (fetched && fetched->ram == FETCHED_SEVERAL)) {
+        code_moved(cpu);
+    } else if (fetched && fetched->ram != FETCHED_NONE) {
+        code_forget_page(cpu, va, fetched->ram);
+        fetched->ram = FETCHED_NONE;
+    }
 }
 
 void mmu_flush_page(X86CPU *cpu, uint64_t va)
 {
     flush_address(cpu, va);
     mmu_forget(cpu, va, cpu->mmu.space_generation, cpu->mmu.global_generation);
-    if (code_fetched(cpu, va)) {
-        code_moved(cpu);
-    }
+    page_moved(cpu, va);
 }
 
 void mmu_flush_space_page(X86CPU *cpu, uint32_t pcid, uint64_t va)
@@ -216,9 +227,7 @@ void mmu_flush_space_page(X86CPU *cpu, uint32_t pcid, uint64_t va)
         mmu_flush_page(cpu, va);
     } else if (space->generation && space->pcid == pcid) {
         mmu_forget(cpu, va, space->generation, space->generation);
-        if (code_fetched(cpu, va)) {
-            code_moved(cpu);
-        }
+        page_moved(cpu, va);
     }
 }
 

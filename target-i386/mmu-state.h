@@ -73,6 +73,15 @@ typedef struct MmuSpace {
 
 #define MMU_FILTER_BITS 4096u
 
+/* What a linear page was when code was fetched from it (mmu-fetched.h). */
+#define FETCHED_PAGES  2048u
+#define FETCHED_PROBES 16u
+typedef struct FetchedPage {
+    uint64_t key;        /* page number + 1; 0: empty */
+    uint64_t ram;
+    uint64_t generation; /* that it was fetched under */
+} FetchedPage;
+
 typedef struct MmuState {
     uint64_t last_number;       /* of the numbers in map_generation */
     uint32_t last_generation;   /* of the 24-bit ones in the second level */
@@ -88,10 +97,12 @@ typedef struct MmuState {
     uint16_t touched_count[2][MMU_VIEWS];
 
     /* Bloom filters by page: which large pages the first level may have pieces of, and from which
-     * pages code was fetched. */
+     * ones code was fetched. */
     uint64_t large_filter[MMU_FILTER_BITS / 64];
     uint64_t fetch_filter[MMU_FILTER_BITS / 64];
     unsigned large_count, fetch_count; /* bits set */
+    FetchedPage fetched[FETCHED_PAGES]; /* of 4 KiB */
+    bool fetched_full;          /* and of others too */
 
     PhysRange ranges[PHYS_RANGES];
     unsigned range_count;

@@ -115,7 +115,7 @@ bool mmu_fetch(X86CPU *cpu, MmuView view, uint64_t va, MmuFetch *fetch, uint32_t
     fetch->gpa = walk.gpa & ~PAGE_OFFSET_MASK;
     fetch->page = *mmu_phys_page(cpu, walk.gpa, &walk_slow);
     fetch->global = walk.global;
-    mmu_note_fetch(cpu, va, walk.shift);
+    mmu_note_fetch(cpu, va, walk.shift, fetch);
     return true;
 }
 

@@ -160,8 +160,8 @@ typedef struct MmuFetch {
  * map_generation changes.
  */
 bool mmu_fetch(X86CPU *cpu, MmuView view, uint64_t va, MmuFetch *fetch, uint32_t *error);
-/* Someone relies on where code in the page of @va (log2 of its size: @shift) lies. */
-void mmu_note_fetch(X86CPU *cpu, uint64_t va, unsigned shift);
+/* Someone relies on where code in the page of @va (log2 of its size: @shift) lies: in @fetch. */
+void mmu_note_fetch(X86CPU *cpu, uint64_t va, unsigned shift, const MmuFetch *fetch);
 
 void mmu_init(X86CPU *cpu);                           /* of a new CPU */
 void mmu_flush(X86CPU *cpu);                          /* everything */

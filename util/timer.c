@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "util/lock.h"
+#include "util/tsc-clock.h"
 
 /*
  * Callbacks run before the loop gets a turn: a timer that re-arms itself in the past starves
@@ -49,6 +50,8 @@ static struct {
     _Atomic int64_t offset;
     _Atomic int64_t frozen;
     ClockDriver driver;        /* of CLOCK_VM; now is NULL without */
+    TscClock tsc;              /* CLOCK_VM while it runs, by the host's TSC */
+    GMutex tsc_lock;           /* over it, but for reading, and over changes of the above */
     _Atomic int64_t host_start; /* CLOCK_HOST at CLOCK_VM 0; -1: CLOCK_HOST is the wall clock */
 } timers = { .host_start = -1 };
 
@@ -62,6 +65,18 @@ static int64_t host_clock_ns(clockid_t id)
     return now.tv_sec * NS_PER_SECOND + now.tv_nsec;
 }
 
+/* CLOCK_VM where the host's TSC serves but does not say now. */
+static int64_t clock_vm_renew(void)
+{
+    int64_t now;
+
+    g_mutex_lock(&timers.tsc_lock);
+    now = atomic_load(&timers.paused) ? atomic_load(&timers.frozen)
+                                      : tsc_clock_renew(&timers.tsc, atomic_load(&timers.offset));
+    g_mutex_unlock(&timers.tsc_lock);
+    return now;
+}
+
 static int64_t clock_vm_ns(void)
 {
     unsigned sequence;
@@ -69,6 +84,9 @@ static int64_t clock_vm_ns(void)
 
     if (timers.driver.now) {
         return timers.driver.now(timers.driver.opaque);
+    }
+    if (timers.tsc.usable) {
+        return tsc_clock_read(&timers.tsc, &now) ? now : clock_vm_renew();
     }
     do {
         while ((sequence = atomic_load(&timers.sequence)) & 1) {
@@ -103,11 +121,14 @@ int64_t clock_ns(ClockType clock)
 /* Makes CLOCK_VM show @now, standing still or running from there. */
 static void clock_vm_set(int64_t now, bool paused)
 {
+    g_mutex_lock(&timers.tsc_lock);
     atomic_fetch_add(&timers.sequence, 1);
     atomic_store(&timers.paused, paused);
     atomic_store(&timers.frozen, now);
     atomic_store(&timers.offset, host_clock_ns(CLOCK_MONOTONIC) - now);
     atomic_fetch_add(&timers.sequence, 1);
+    tsc_clock_forget(&timers.tsc);
+    g_mutex_unlock(&timers.tsc_lock);
 }
 
 /* --- The heap --------------------------------------------------------------- */
@@ -260,6 +281,7 @@ void timers_init(void)
     static gsize done;
 
     if (g_once_init_enter(&done)) {
+        tsc_clock_init(&timers.tsc);
         for (ClockType clock = CLOCK_VM; clock <= CLOCK_REAL; clock++) {
             list_init(&timers.lists[clock], clock);
         }
@@ -314,6 +336,12 @@ void clock_vm_drive(const ClockDriver *driver)
         timers.driver = (ClockDriver){ 0 };
         clock_vm_set(now, atomic_load(&timers.paused));
     }
+}
+
+const TscAnchor *const *clock_vm_anchor(void)
+{
+    timers_init();
+    return timers.tsc.usable && !timers.driver.now ? &timers.tsc.anchor : NULL;
 }
 
 int64_t clock_vm_deadline(void)

@@ -48,6 +48,11 @@ void clock_vm_step(int64_t ns);
  * Before the first timer, machine lock held.
  */
 void clock_vm_drive(const ClockDriver *driver);
+/*
+ * Where to find what the host's TSC says of CLOCK_VM (util/tsc-clock.h), which may change at any
+ * time; NULL: it says nothing.
+ */
+const struct TscAnchor *const *clock_vm_anchor(void);
 /* Expiry of the earliest timer on CLOCK_VM, INT64_MAX if there is none. Machine lock held. */
 int64_t clock_vm_deadline(void);
 /* Runs what is due on CLOCK_VM, a bounded number of timers. With a driver, machine lock held. */

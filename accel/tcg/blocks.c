@@ -78,10 +78,10 @@ void jit_block_free(Jit *jit, TransBlock *tb)
 static void jumps_forget(Jit *jit, const TransBlock *tb)
 {
     X86JitState *state = &jit->cpu->jit;
-    unsigned i = jit_jump_hash(tb->rip);
+    JitJump *jump = &state->jumps[jit_jump_hash(tb->rip)];
 
-    if (state->jump_m[i] == tb->entry_m) {
-        state->jump_tag[i] = 0;
+    if (jump_block(jump) == tb) {
+        jump->tag = 0;
     }
 }
 
@@ -106,12 +106,29 @@ void jit_block_drop(Jit *jit, TransBlock *tb)
     jit->cpu->jit.leave = true;
 }
 
-void jit_block_dropped(void *opaque, Block *block)
+static void block_dropped(void *opaque, Block *block)
 {
     while (block->translations) {
         jit_block_drop(opaque, block->translations);
     }
 }
+
+/* Links within the page stay: whoever follows one was led there. */
+static void block_moved(void *opaque, Block *block)
+{
+    for (TransBlock *tb = block->translations; tb; tb = tb->next) {
+        for (Link *link = tb->incoming, *next; link; link = next) {
+            next = link->next;
+            if (!link->at) {
+                jit_unlink(opaque, link);
+            }
+        }
+        jumps_forget(opaque, tb);
+        tb->moved++;
+    }
+}
+
+const CodeWatcher jit_code_watcher = {.dropped = block_dropped, .moved = block_moved};
 
 void jit_flush(Jit *jit)
 {

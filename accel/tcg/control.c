@@ -16,6 +16,8 @@ static void leave_to(Trans *t, uint64_t target, uint8_t *jcc)
     Link *link = jit_link_new(t->jit, t->tb, target);
     ColdStub *stub;
 
+    link->mode = t->mode;
+    link->shadow = trans_cur(t)->zi.mnemonic == ZYDIS_MNEMONIC_STI;
     link->flags_in_memory = t->flags == FLAGS_MEMORY;
     if (same_page(t, target)) {
         link->at = jcc ? jcc : emit_jmp(&t->a);
@@ -167,14 +169,13 @@ void trans_leave(Trans *t)
 
 /* --- indirect ways out ------------------------------------------------------------------------ */
 
-static HostMem jump_field(int32_t field)
-{
-    return (HostMem){H_NONE, H_R10, 3, true, field};
-}
+/* A field of the entry that r10 is four times the number of. */
+#define JUMP_FIELD(field) ((HostMem){H_NONE, H_R10, 3, true, CPU_FIELD(jit.jumps[0].field)})
+G_STATIC_ASSERT(sizeof(JitJump) == 32);
 
 /*
- * Looks the address in r9 up in the jump cache: r10 is the entry's number. A miss interprets the
- * instruction, of which nothing has been done yet. Flags must be in memory.
+ * Looks the address in r9 up in the jump cache. A miss interprets the instruction, of which nothing
+ * has been done yet. Flags must be in memory.
  */
 static void look_up(Trans *t)
 {
@@ -182,16 +183,17 @@ static void look_up(Trans *t)
     ColdStub *stub;
 
     t->retry = a->p;
-    emit_op_reg(a, false, 0x0fb7, H_R10, H_R9);
+    emit_op_reg(a, false, 0x8b, H_R10, H_R9);
+    emit_alu_imm(a, false, 4, H_R10, JIT_JUMP_MASK);
     emit_op_mem(a, true, 0x03, H_R9, GS(jit.salt));
-    emit_op_mem(a, true, 0x03, H_R9, jump_field(CPU_FIELD(jit.jump_tag)));
+    emit_op_mem(a, true, 0x03, H_R9, JUMP_FIELD(tag));
     stub = trans_cold(t, COLD_SLOW, emit_jcc(a, CC_NE));
     stub->site.flags |= SITE_LOOKUP;
 }
 
 /*
- * The same without a change of flags: by LEA and JRCXZ, with RCX kept in r11 meanwhile. Goes to the
- * block.
+ * The same without a change of flags: by RORX, LEA and JRCXZ, with RCX kept in r11 meanwhile. Goes
+ * to the block.
  */
 static void look_up_and_go(Trans *t)
 {
@@ -201,10 +203,12 @@ static void look_up_and_go(Trans *t)
 
     t->retry = a->p;
     emit_mov(a, H_R11, H_RCX);
-    emit_op_reg(a, false, 0x0fb7, H_R10, H_R9);
+    emit_rorx(a, H_R10, H_R9, 2);
+    emit_op_reg(a, false, 0x0fb7, H_R10, H_R10);
+    emit_lea(a, H_R10, (HostMem){.base = H_NONE, .index = H_R10, .scale = 2});
     emit_load(a, H_RCX, GS(jit.salt));
     emit_lea(a, H_R9, (HostMem){.base = H_R9, .index = H_RCX});
-    emit_load(a, H_RCX, jump_field(CPU_FIELD(jit.jump_tag)));
+    emit_load(a, H_RCX, JUMP_FIELD(tag));
     emit_lea(a, H_RCX, (HostMem){.base = H_R9, .index = H_RCX});
     put8(a, 0xe3);
     put8(a, 0);
@@ -219,18 +223,18 @@ static void look_up_and_go(Trans *t)
 /* To the block of the address in r9, after a move of the stack pointer. Nothing is in r11. */
 static void go_to_r9(Trans *t, int32_t step)
 {
-    if (t->flags == FLAGS_HOST) {
+    if (t->flags == FLAGS_HOST && t->jit->bmi2) {
         look_up_and_go(t);
         move_sp(t, step);
         trans_commit_sp(t);
-        emit_op_mem(&t->a, false, 0xff, 4, jump_field(CPU_FIELD(jit.jump_f)));
+        emit_op_mem(&t->a, false, 0xff, 4, JUMP_FIELD(host));
         return;
     }
     trans_clobber_flags(t, AF_ALL);
     look_up(t);
     move_sp(t, step);
     trans_commit_sp(t);
-    emit_op_mem(&t->a, false, 0xff, 4, jump_field(CPU_FIELD(jit.jump_m)));
+    emit_op_mem(&t->a, false, 0xff, 4, JUMP_FIELD(host_m));
 }
 
 void trans_call(Trans *t)
@@ -266,7 +270,7 @@ void trans_call_indirect(Trans *t)
     trans_clobber_flags(t, AF_ALL);
     load_target(t);
     look_up(t);
-    emit_load(&t->a, H_R10, jump_field(CPU_FIELD(jit.jump_m)));
+    emit_load(&t->a, H_R10, JUMP_FIELD(host_m));
     emit_store(&t->a, H_R10, GS(jit.scratch[5]));
     push_imm(t, trans_next_rip(t));
     trans_commit_sp(t);

@@ -94,6 +94,16 @@ void emit_mov_imm(Asm *a, unsigned reg, uint64_t value)
     }
 }
 
+void emit_rorx(Asm *a, unsigned to, unsigned from, unsigned count)
+{
+    put8(a, 0xc4); /* VEX.LZ.F2.0F3A.W1 F0 */
+    put8(a, 0x43 | (to & 8 ? 0 : 0x80) | (from & 8 ? 0 : 0x20));
+    put8(a, 0xfb);
+    put8(a, 0xf0);
+    put8(a, 0xc0 | (to & 7) << 3 | (from & 7));
+    put8(a, count);
+}
+
 void emit_save_flags(Asm *a, unsigned temp)
 {
     emit_mov(a, temp, H_RAX);

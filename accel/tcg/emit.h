@@ -76,6 +76,8 @@ void emit_op_reg(Asm *a, bool wide, unsigned opcode, unsigned reg, unsigned rm);
 /* Opcode 81 or 83 /@op with an immediate: 0 add, 4 and, 5 sub, 6 xor, 7 cmp. */
 void emit_alu_imm(Asm *a, bool wide, unsigned op, unsigned rm, int32_t imm);
 void emit_mov_imm(Asm *a, unsigned reg, uint64_t value);
+/* rorx @to, @from, @count of 64 bits: BMI2. Keeps flags. */
+void emit_rorx(Asm *a, unsigned to, unsigned from, unsigned count);
 
 static inline void emit_load(Asm *a, unsigned reg, HostMem m)
 {

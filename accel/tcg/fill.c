@@ -37,7 +37,7 @@ static bool aligned(const SiteInfo *site, uint64_t va)
 bool jit_fill_site(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site, uint64_t va)
 {
     return (site->flags & SITE_FILL) && aligned(site, va) &&
-           mmu_fill(cpu, mode_view(tb->mode), va, site->size, site->flags & SITE_WRITE);
+           mmu_fill(cpu, site->view, va, site->size, site->flags & SITE_WRITE);
 }
 
 /*
@@ -56,7 +56,7 @@ static const void *write_beside_code(X86CPU *cpu, const TransBlock *tb, const Si
         (va & (GUEST_PAGE_SIZE - 1)) > GUEST_PAGE_SIZE - site->size) {
         return NULL;
     }
-    entry = mmu_tlb_watched(cpu, mode_view(tb->mode), va);
+    entry = mmu_tlb_watched(cpu, site->view, va);
     if (!entry) {
         return NULL;
     }
@@ -66,9 +66,9 @@ static const void *write_beside_code(X86CPU *cpu, const TransBlock *tb, const Si
         return NULL;
     }
     if (site->flags & (SITE_R9 | SITE_R11)) {
-        cpu->jit.scratch[0] = (uintptr_t)entry - (uintptr_t)cpu->tlb[mode_view(tb->mode)];
+        cpu->jit.scratch[0] = (uintptr_t)entry - (uintptr_t)cpu->tlb[site->view];
         cpu->jit.scratch[site->flags & SITE_R11 ? 3 : 4] = va & (GUEST_PAGE_SIZE - 1);
-    } else if (entry != mmu_tlb_entry(cpu, mode_view(tb->mode), va)) {
+    } else if (entry != mmu_tlb_entry(cpu, site->view, va)) {
         return NULL; /* the code loads from the first way */
     }
     return ((Jit *)cpu->jit.jit)->buffer.rx + site->retry + site->back;
@@ -88,7 +88,6 @@ static const void *string(X86CPU *cpu, const TransBlock *tb, const SiteInfo *sit
 static const void *next_known(X86CPU *cpu, Jit *jit)
 {
     uint32_t mode = jit_mode(cpu);
-    bool shadow = cpu->interrupt_shadow;
     const void *host;
     uint64_t salt;
 
@@ -97,29 +96,17 @@ static const void *next_known(X86CPU *cpu, Jit *jit)
     }
     salt = jit_salt(jit, mode);
     host = salt ? jit_find_jump(jit, cpu->cpu_rip, salt) : NULL;
-    if (!host && shadow) { /* take STI back: jit_slow() finds what follows */
-        cpu->eflags &= ~FL_IF;
-        cpu->interrupt_shadow = false;
-        return NULL;
-    }
     if (!host) {
         return jit->leave;
     }
-    /* The next instruction runs now, and no event before it. */
-    cpu->interrupt_shadow = false;
     jit->known_pending = 0;
     __atomic_store_n(&cpu->jit.salt, salt, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&cpu->jit.poll, __ATOMIC_SEQ_CST)) {
-        cpu->interrupt_shadow = shadow;
-        return jit->leave;
-    }
-    return host;
+    return __atomic_load_n(&cpu->jit.poll, __ATOMIC_SEQ_CST) ? jit->leave : host;
 }
 
 static const void *quick(X86CPU *cpu, Jit *jit, const TransBlock *tb, const SiteInfo *site)
 {
     const Insn *insn = &tb->block->insns[site->insn];
-    const void *host;
 
     if (!(site->flags & SITE_FLAGS)) {
         return NULL;
@@ -137,11 +124,7 @@ static const void *quick(X86CPU *cpu, Jit *jit, const TransBlock *tb, const Site
         cpu->regs[R_RSP] -= tb->insns[site->insn + 1].sp_lag;
         return jit->buffer.rx + tb->insns[site->insn + 1].host;
     }
-    host = next_known(cpu, jit);
-    if (!host) {
-        cpu->regs[R_RSP] -= site->sp_lag;
-    }
-    return host;
+    return next_known(cpu, jit);
 }
 
 const void *jit_fill(X86CPU *cpu, const SiteInfo *site, uint64_t va)

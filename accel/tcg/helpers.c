@@ -5,12 +5,14 @@
 #include "target-i386/mmu.h"
 
 /* True if translated code may go on behind an interpreted instruction. */
-static bool may_go_on(const X86CPU *cpu, const Jit *jit, const TransBlock *tb)
+static bool may_go_on(const X86CPU *cpu, const Jit *jit, const TransBlock *tb,
+                      const SiteInfo *site)
 {
     return !cpu->jit.leave && vcpu_pending((Vcpu *)&cpu->vcpu) == jit->known_pending &&
            (!jit->counting || cpu->icount_limit >= jit->count_end) &&
            !cpu->interrupt_shadow && !cpu->debug_active &&
-           cpu->map_generation == jit->map_generation && jit_mode(cpu) == tb->mode;
+           cpu->map_generation == jit->map_generation &&
+           jit_mode(cpu) == mode_with_view(tb->mode, site->view);
 }
 
 /*
@@ -53,7 +55,7 @@ static const void *lockstep_slow(X86CPU *cpu, Jit *jit, TransBlock *tb, const Si
                                  uint64_t va)
 {
     uint64_t target = lockstep_target(cpu, va);
-    unsigned i = jit_jump_hash(target);
+    JitJump *jump = &cpu->jit.jumps[jit_jump_hash(target)];
 
     if (jit_fill_site(cpu, tb, site, va) &&
         (!(site->flags & SITE_WRITE) || lockstep_note_write(jit, va))) {
@@ -67,10 +69,8 @@ static const void *lockstep_slow(X86CPU *cpu, Jit *jit, TransBlock *tb, const Si
         return jit->buffer.rx + site->retry;
     }
     if (site->flags & SITE_LOOKUP) {
-        cpu->jit.jump_tag[i] = -va;
-        cpu->jit.jump_f[i] = jit->leave_flags;
-        cpu->jit.jump_m[i] = jit->leave;
-        cpu->jit.lockstep_tag = &cpu->jit.jump_tag[i];
+        *jump = (JitJump){.tag = -va, .host = jit->leave_flags, .host_m = jit->leave};
+        cpu->jit.lockstep_tag = &jump->tag;
         jit->lockstep_target = target;
         cpu->jit.scratch[4] = target; /* r9 */
         lockstep_stopped(jit, 0, true);
@@ -119,7 +119,7 @@ const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va)
     } else {
         cpu->cpu_rip += insn->len;
     }
-    if (!may_go_on(cpu, jit, tb)) {
+    if (!may_go_on(cpu, jit, tb, site)) {
         return leave_block(cpu, jit);
     }
     jit_flags_from_cpu(cpu);

@@ -33,6 +33,11 @@ static inline MmuView mode_view(uint32_t mode)
     return (mode >> MODE_VIEW_SHIFT) & 3;
 }
 
+static inline uint32_t mode_with_view(uint32_t mode, MmuView view)
+{
+    return (mode & ~(3u << MODE_VIEW_SHIFT)) | view << MODE_VIEW_SHIFT;
+}
+
 /*
  * A way out of a block to a known address. Within a page it is the rel32 at @at, to another page an
  * entry of cpu->jit.slots, which is emptied when the mapping changes.
@@ -49,6 +54,7 @@ typedef struct Link {
     int32_t used_index;      /* in Jit.slots_used, -1: is not there */
     bool global;             /* in which list there */
     bool flags_in_memory;    /* goes to the entry that takes them from there */
+    bool shadow;             /* behind STI: no event may be taken before the target */
 } Link;
 
 #define LINKS_MAX 2
@@ -72,6 +78,8 @@ struct TransBlock {
     Link links[LINKS_MAX];
     uint8_t link_count;
     uint8_t count;           /* instructions */
+    bool may_leave_first;    /* before its first instruction */
+    uint32_t moved : 31;     /* how often its page was mapped anew */
     uint8_t undefined;       /* arithmetic flags undefined at its end (bits 7:0, OF as bit 1) */
     struct {
         uint32_t host;       /* where it begins, from the buffer's start */
@@ -85,23 +93,18 @@ typedef struct SlotList {
     unsigned count;
 } SlotList;
 
-/* Beside an entry of the jump cache: valid if its tag is. */
-typedef struct JumpInfo {
-    TransBlock *tb;
-    bool global;             /* the mapping lasts until map_global_generation changes */
-} JumpInfo;
-
 /* Behind the jump cache, which has one entry for many addresses. */
 typedef struct Jump2 {
     uint64_t tag;
     uint32_t id;             /* of the block, which may be no more */
-    bool global;
+    uint32_t moved : 31;     /* valid if that is the block's still */
+    uint32_t global : 1;
 } Jump2;
 
 #define JUMP2_SETS 4096u
 #define JUMP2_WAYS 4u
 
-/* A map_generation or map_global_generation that has a number in salts. */
+/* A map_generation that has a number in salts. */
 typedef struct JitSpace {
     uint64_t generation;
     unsigned number;
@@ -118,6 +121,7 @@ typedef struct SiteInfo {
     uint32_t retry;          /* where the access is tried again, from the buffer's start */
     uint16_t back;           /* where it goes on with the entry in r10, from @retry; 0: nowhere */
     uint16_t offset;         /* of the instruction from the block's first */
+    uint8_t view;            /* MmuView that the code behind it relies on */
 } SiteInfo;
 
 enum {
@@ -174,10 +178,10 @@ struct Jit {
     uint64_t map_generation, map_global_generation; /* that slots were filled under */
     uint32_t modes[16];      /* the modes that have numbers, for salts */
     unsigned mode_count;
-    JitSpace spaces[64];
+    JitSpace spaces[MMU_SPACES];
+    unsigned space_victim;
     unsigned last_space;     /* the last number given out */
     unsigned user_space, global_space; /* numbers of the current address space */
-    JumpInfo *jump_info;     /* as X86JitState.jump_tag */
     Jump2 (*jumps2)[JUMP2_WAYS];
     unsigned jump2_victim;
     uint16_t *local_jumps;   /* entries of supervisor code on local pages */
@@ -292,8 +296,8 @@ const void *jit_next(X86CPU *cpu);
 /* --- more of blocks (blocks.c) ---------------------------------------------------------- */
 
 Link *jit_link_new(Jit *jit, TransBlock *from, uint64_t target);
-/* A decoded block is dropped, and what was translated from it. */
-void jit_block_dropped(void *opaque, Block *block);
+/* Does to translations what is done to the decoded blocks. */
+extern const CodeWatcher jit_code_watcher;
 
 /* --- translation (translate.c) ------------------------------------------------------- */
 
@@ -353,7 +357,17 @@ static inline bool jit_debug_by_entry(const Jit *jit)
 
 static inline unsigned jit_jump_hash(uint64_t rip)
 {
-    return rip & ((1u << JIT_JUMP_BITS) - 1);
+    return (rip & JIT_JUMP_MASK) >> 2;
+}
+
+static inline TransBlock *jump_block(const JitJump *jump)
+{
+    return (TransBlock *)(jump->block & ~(uintptr_t)1);
+}
+
+static inline bool jump_global(const JitJump *jump)
+{
+    return jump->block & 1;
 }
 
 #endif

@@ -76,7 +76,8 @@ static void reset_slots(Jit *jit, SlotList *list)
 
 void jit_link(Jit *jit, Link *link, TransBlock *to, bool global)
 {
-    if (link->to || (link->at && to->block->ram2 != UINT64_MAX)) {
+    if (link->to || (link->at && to->block->ram2 != UINT64_MAX) ||
+        (link->shadow && to->may_leave_first)) {
         return; /* the second page of a block may change behind a jump within the first */
     }
     link->to = to;
@@ -100,7 +101,7 @@ void jit_map_changed(Jit *jit, bool global)
         reset_slots(jit, &jit->slots_used[true]);
     }
     for (unsigned i = 0; i < jit->local_count; i++) {
-        jit->cpu->jit.jump_tag[jit->local_jumps[i]] = 0;
+        jit->cpu->jit.jumps[jit->local_jumps[i]].tag = 0;
     }
     jit->local_count = 0;
     jit->stats.map_changes++;
@@ -116,12 +117,8 @@ static Jump2 *jump2_set(Jit *jit, uint64_t tag)
 
 static void enter_jump(Jit *jit, TransBlock *tb, uint64_t tag, bool global)
 {
-    unsigned hash = jit_jump_hash(tb->rip);
-
-    jit->cpu->jit.jump_tag[hash] = -tag;
-    jit->cpu->jit.jump_f[hash] = tb->entry;
-    jit->cpu->jit.jump_m[hash] = tb->entry_m;
-    jit->jump_info[hash] = (JumpInfo){.tb = tb, .global = global};
+    jit->cpu->jit.jumps[jit_jump_hash(tb->rip)] = (JitJump){
+        .tag = -tag, .host = tb->entry, .host_m = tb->entry_m, .block = (uintptr_t)tb | global};
 }
 
 static void enter_jump2(Jit *jit, const TransBlock *tb, uint64_t tag, bool global)
@@ -137,7 +134,7 @@ static void enter_jump2(Jit *jit, const TransBlock *tb, uint64_t tag, bool globa
     if (!place) {
         place = &set[jit->jump2_victim++ % JUMP2_WAYS];
     }
-    *place = (Jump2){.tag = tag, .id = tb->id, .global = global};
+    *place = (Jump2){.tag = tag, .id = tb->id, .moved = tb->moved, .global = global};
 }
 
 /*
@@ -167,7 +164,7 @@ const TransBlock *jit_refill_jump(Jit *jit, uint64_t tag)
         if (set[way].tag == tag) {
             TransBlock *tb = jit->blocks->pdata[set[way].id];
 
-            if (!tb || tb->ungroup) {
+            if (!tb || tb->ungroup || tb->moved != set[way].moved) {
                 return NULL;
             }
             enter_jump(jit, tb, tag, set[way].global);
@@ -180,12 +177,11 @@ const TransBlock *jit_refill_jump(Jit *jit, uint64_t tag)
 
 const void *jit_find_jump(Jit *jit, uint64_t rip, uint64_t salt)
 {
-    const X86JitState *state = &jit->cpu->jit;
-    unsigned hash = jit_jump_hash(rip);
+    const JitJump *jump = &jit->cpu->jit.jumps[jit_jump_hash(rip)];
     const TransBlock *tb;
 
-    if (state->jump_tag[hash] == -(rip + salt)) {
-        return state->jump_m[hash];
+    if (jump->tag == -(rip + salt)) {
+        return jump->host_m;
     }
     tb = jit_refill_jump(jit, rip + salt);
     return tb ? tb->entry_m : NULL;
@@ -196,14 +192,18 @@ const void *jit_follow(X86CPU *cpu)
     Jit *jit = cpu->jit.jit;
     Link *link = jit->links->pdata[cpu->jit.exit_link - 1];
     uint64_t salt = __atomic_load_n(&cpu->jit.salt, __ATOMIC_RELAXED);
-    const JumpInfo *info = &jit->jump_info[jit_jump_hash(link->target)];
+    const JitJump *jump = &cpu->jit.jumps[jit_jump_hash(link->target)];
+    TransBlock *to;
 
-    if (jit->lockstep || jit->debug.no_chain || !jit_find_jump(jit, link->target, salt) ||
-        info->tb->mode != link->mode) {
+    if (jit->lockstep || jit->debug.no_chain || !jit_find_jump(jit, link->target, salt)) {
+        return NULL;
+    }
+    to = jump_block(jump);
+    if (to->mode != link->mode || (link->shadow && to->may_leave_first)) {
         return NULL;
     }
     cpu->jit.exit_link = 0;
     jit->stats.followed++;
-    jit_link(jit, link, info->tb, info->global);
-    return info->tb->entry_m;
+    jit_link(jit, link, to, jump_global(jump));
+    return to->entry_m;
 }

@@ -53,6 +53,7 @@ ColdStub *trans_cold(Trans *t, int kind, uint8_t *at)
     stub->site.tb = t->tb->id;
     stub->site.insn = t->cur;
     stub->site.offset = trans_cur(t)->offset;
+    stub->site.view = mode_view(t->mode);
     stub->site.vec = t->vec;
     stub->site.sp_lag = t->sp_lag;
     stub->site.retry = t->retry - t->jit->buffer.rw;
@@ -64,10 +65,7 @@ ColdStub *trans_cold(Trans *t, int kind, uint8_t *at)
 /* True if interp_quick() may do the current instruction. */
 static bool is_quick(const TransInsn *ti)
 {
-    return interp_quick_knows(ti->zi.mnemonic) && !insn_is_undefined(ti->insn) &&
-           (ti->zi.mnemonic != ZYDIS_MNEMONIC_MOV ||
-            (ti->ops[1].type == ZYDIS_OPERAND_TYPE_REGISTER &&
-             ZydisRegisterGetClass(ti->ops[1].reg.value) == ZYDIS_REGCLASS_CONTROL));
+    return interp_quick_knows(ti->zi.mnemonic) && !insn_is_undefined(ti->insn);
 }
 
 void trans_interpret(Trans *t)
@@ -193,17 +191,13 @@ static void emit_tlb_index(Trans *t, unsigned pointer)
 {
     Asm *a = &t->a;
 
-    if (t->jit->bmi2) { /* rorx r10, pointer, 7 */
-        put8(a, 0xc4);
-        put8(a, 0x43 | (pointer & 8 ? 0 : 0x20));
-        put8(a, 0xfb);
-        put8(a, 0xf0);
-        put8(a, 0xd0 | (pointer & 7));
+    if (t->jit->bmi2) {
+        emit_rorx(a, H_R10, pointer, GUEST_PAGE_BITS - 5);
     } else {
         emit_mov(a, H_R10, pointer);
         emit_op_reg(a, true, 0xc1, 5, H_R10);
+        put8(a, GUEST_PAGE_BITS - 5);
     }
-    put8(a, GUEST_PAGE_BITS - 5);
     emit_alu_imm(a, false, 4, H_R10, (TLB_SIZE - 1) * sizeof(TlbEntry));
 }
 

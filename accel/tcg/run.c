@@ -10,10 +10,12 @@
 #include "accel/tcg/x87.h"
 #include "target-i386/mmu.h"
 #include "util/log.h"
+#include "util/timer.h"
 
 #define HOT_AFTER       4u  /* interpretations */
 #define GROUP_FAILURES 16u  /* that are looked at together */
-#define GROUP_PATIENCE (GROUP_FAILURES * 3000u) /* host TSC ticks in which they are too many */
+/* Host TSC ticks in which they are too many: one failure costs some 1000. */
+#define GROUP_PATIENCE (GROUP_FAILURES * 20000u)
 #define SPACES       1024u  /* that salts can tell apart */
 
 /* Whose state this thread's GS points to. */
@@ -31,19 +33,23 @@ static void point_gs(X86CPU *cpu)
 
 void jit_forget_jumps(Jit *jit)
 {
-    memset(jit->cpu->jit.jump_tag, 0, sizeof(jit->cpu->jit.jump_tag));
+    memset(jit->cpu->jit.jumps, 0, sizeof(jit->cpu->jit.jumps));
     memset(jit->jumps2, 0, sizeof(jit->jumps2[0]) * JUMP2_SETS);
     jit->local_count = 0;
 }
 
-/* The number of what map_generation or map_global_generation was @generation. */
+/* The number of the space whose map_generation is @generation; the oldest makes room for it. */
 static unsigned space_number(Jit *jit, uint64_t generation)
 {
-    JitSpace *space = &jit->spaces[generation % G_N_ELEMENTS(jit->spaces)];
+    JitSpace *space;
 
-    if (space->generation != generation) {
-        *space = (JitSpace){.generation = generation, .number = ++jit->last_space};
+    for (unsigned i = 0; i < G_N_ELEMENTS(jit->spaces); i++) {
+        if (jit->spaces[i].generation == generation) {
+            return jit->spaces[i].number;
+        }
     }
+    space = &jit->spaces[jit->space_victim++ % G_N_ELEMENTS(jit->spaces)];
+    *space = (JitSpace){.generation = generation, .number = ++jit->last_space};
     return space->number;
 }
 
@@ -62,9 +68,12 @@ void jit_note_map(Jit *jit)
         jit_forget_jumps(jit);
         memset(jit->spaces, 0, sizeof(jit->spaces));
         jit->last_space = 0;
+        global = true;
+    }
+    if (global) {
+        jit->global_space = ++jit->last_space;
     }
     jit->user_space = space_number(jit, jit->map_generation);
-    jit->global_space = space_number(jit, jit->map_global_generation);
 }
 
 void jit_kick(Vcpu *vcpu, uint32_t bits)
@@ -189,6 +198,7 @@ static void after_link(Jit *jit)
 
     cpu->jit.exit_link = 0;
     cpu->cpu_rip = link->target;
+    cpu->interrupt_shadow |= link->shadow;
     jit->pending_link = link;
 }
 
@@ -217,6 +227,32 @@ static void run_in_lockstep(Jit *jit, TransBlock *tb)
     }
     jit->pending_link = NULL;
     lockstep_end(jit, tb);
+}
+
+/*
+ * Behind STI the run loop would interpret one instruction: what follows is found, made hot and
+ * joined here.
+ */
+static void run_code(Jit *jit, const void *host)
+{
+    X86CPU *cpu = jit->cpu;
+
+    do {
+        cpu->jit.flags_left = false;
+        jit->enter(host);
+        if (jit->counting) {
+            cpu->icount = jit->count_end - cpu->jit.budget;
+        }
+        if (cpu->jit.flags_left) {
+            jit_flags_to_cpu(cpu);
+        }
+        jit_x87_settle(cpu);
+        if (!cpu->jit.exit_link) {
+            return;
+        }
+        after_link(jit);
+        host = cpu->interrupt_shadow ? jit_next(cpu) : NULL;
+    } while (host);
 }
 
 bool jit_run(X86CPU *cpu, Block *block)
@@ -264,18 +300,7 @@ bool jit_run(X86CPU *cpu, Block *block)
         run_in_lockstep(jit, tb);
         return true;
     }
-    cpu->jit.flags_left = false;
-    jit->enter(tb->entry_m);
-    if (jit->counting) {
-        cpu->icount = jit->count_end - cpu->jit.budget;
-    }
-    if (cpu->jit.flags_left) {
-        jit_flags_to_cpu(cpu);
-    }
-    jit_x87_settle(cpu);
-    if (cpu->jit.exit_link) {
-        after_link(jit);
-    }
+    run_code(jit, tb->entry_m);
     return true;
 }
 
@@ -305,7 +330,6 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
     for (unsigned i = 0; i < G_N_ELEMENTS(jit->slots_used); i++) {
         jit->slots_used[i].links = g_new(Link *, JIT_SLOTS);
     }
-    jit->jump_info = g_new0(JumpInfo, 1u << JIT_JUMP_BITS);
     jit->jumps2 = g_malloc0(sizeof(Jump2[JUMP2_WAYS]) * JUMP2_SETS);
     jit->local_jumps = g_new(uint16_t, 1u << JIT_JUMP_BITS);
     jit->trans = g_new0(Trans, 1);
@@ -329,8 +353,9 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
     cpu->jit.cpu = cpu;
     cpu->jit.jit = jit;
     cpu->jit.mxcsr_default = 0x1f80;
+    cpu->jit.clock = clock_vm_anchor();
     cpu->engine = jit_run;
-    code_cache_watch(cpu->code, jit_block_dropped, jit);
+    code_cache_watch(cpu->code, &jit_code_watcher, jit);
     code_cache_limit(cpu->code, options->debug.one_insn ? 1 : BLOCK_MAX_INSNS);
     return jit;
 }
@@ -346,7 +371,6 @@ void jit_free(Jit *jit)
     for (unsigned i = 0; i < G_N_ELEMENTS(jit->slots_used); i++) {
         g_free(jit->slots_used[i].links);
     }
-    g_free(jit->jump_info);
     g_free(jit->jumps2);
     g_free(jit->local_jumps);
     g_free(jit->trans);

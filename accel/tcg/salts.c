@@ -18,7 +18,8 @@ uint32_t jit_mode(const X86CPU *cpu)
     bool usable = !(cpu->cr0 & (CR0_TS | CR0_EM));
     bool masked = (cpu->x87.mxcsr & MXCSR_MASKS) == MXCSR_MASKS;
 
-    if (cpu->code_size != 64 || ((cpu->cr0 & CR0_AM) && (cpu->eflags & FL_AC) && cpu->cpl == 3)) {
+    if (cpu->code_size != 64 || cpu->cpl == 1 || cpu->cpl == 2 ||
+        ((cpu->cr0 & CR0_AM) && (cpu->eflags & FL_AC) && cpu->cpl == 3)) {
         return MODE_NEVER;
     }
     if (usable && masked && (cpu->cr4 & CR4_OSFXSR)) {

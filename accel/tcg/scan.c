@@ -232,7 +232,7 @@ static TransKind classify_branch(const TransInsn *ti)
     }
 }
 
-static TransKind classify_stack(const TransInsn *ti)
+static TransKind classify_stack(const Trans *t, const TransInsn *ti)
 {
     const ZydisDecodedOperand *op = &ti->ops[0];
 
@@ -250,7 +250,7 @@ static TransKind classify_stack(const TransInsn *ti)
         return op->type == ZYDIS_OPERAND_TYPE_REGISTER && is_gpr(op->reg.value) ? KIND_POP
                                                                                 : KIND_INTERPRET;
     default:
-        return KIND_INTERPRET;
+        return trans_classify_system(t, ti);
     }
 }
 
@@ -265,6 +265,8 @@ static TransKind classify_x87_control(Trans *t, TransInsn *ti)
 
 static TransKind classify(Trans *t, TransInsn *ti)
 {
+    TransKind kind;
+
     if (insn_is_undefined(ti->insn)) {
         return KIND_INTERPRET;
     }
@@ -305,11 +307,12 @@ static TransKind classify(Trans *t, TransInsn *ti)
         return classify_branch(ti);
     case ZYDIS_CATEGORY_PUSH:
     case ZYDIS_CATEGORY_POP:
-        return classify_stack(ti);
+        return classify_stack(t, ti);
     case ZYDIS_CATEGORY_STRINGOP:
         return KIND_STRING;
     default:
-        return classify_copy(t, ti);
+        kind = classify_copy(t, ti);
+        return kind == KIND_INTERPRET ? trans_classify_system(t, ti) : kind;
     }
 }
 
@@ -387,6 +390,7 @@ static bool stack_access(const TransInsn *ti, int64_t *disp, unsigned *size, boo
 
     switch (ti->kind) {
     case KIND_PUSH:
+    case KIND_PUSHF:
     case KIND_CALL:
     case KIND_CALL_INDIRECT:
         *disp = -8;
@@ -430,6 +434,7 @@ static bool stack_step(const TransInsn *ti, int64_t *step)
     *step = 0;
     switch (ti->kind) {
     case KIND_PUSH:
+    case KIND_PUSHF:
     case KIND_CALL:
     case KIND_CALL_INDIRECT:
         *step = -8;
@@ -438,6 +443,7 @@ static bool stack_step(const TransInsn *ti, int64_t *step)
         *step = 8;
         return trans_guest_reg(ops[0].reg.value) != R_RSP;
     case KIND_LEAVE:
+    case KIND_VIEW: /* the checks are void, if not the stack pointer */
         return false;
     case KIND_LEA:
         if (ops[0].reg.value == ZYDIS_REGISTER_RSP && ops[1].mem.base == ZYDIS_REGISTER_RSP &&
@@ -714,6 +720,8 @@ static bool takes_pointer(const Trans *t, const TransInsn *ti)
     case KIND_LEA:
         return true;
     case KIND_PUSH:
+        return ti->group < 0 || ti->ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY;
+    case KIND_PUSHF:
     case KIND_POP:
         return ti->group < 0;
     case KIND_COPY:

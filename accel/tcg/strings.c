@@ -92,7 +92,7 @@ static bool flat(const Insn *insn)
 bool jit_string(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site)
 {
     const Insn *insn = &tb->block->insns[site->insn];
-    MmuView view = mode_view(tb->mode);
+    MmuView view = site->view;
     StringStretch *stretch = stretch_of(insn);
 
     if (!stretch || !flat(insn) || (cpu->eflags & FL_DF)) {

@@ -21,6 +21,9 @@ typedef enum {
     KIND_STRING,    /* MOVS to CMPS */
     KIND_FLDCW,
     KIND_FNINIT,
+    KIND_PUSHF,
+    KIND_SYSTEM,    /* system.c */
+    KIND_VIEW,      /* STAC and CLAC: memory is seen otherwise behind them */
     KIND_JUMP,
     KIND_JUMP_IF,
     KIND_JUMP_INDIRECT,
@@ -97,7 +100,7 @@ typedef struct Trans {
     Block *block;
     TransBlock *tb;
     uint64_t rip;
-    uint32_t mode;
+    uint32_t mode;          /* at this place: STAC and CLAC change the view */
     Asm a;
     unsigned count;
     unsigned cur;
@@ -190,15 +193,31 @@ void trans_divide(Trans *t);
 /* The end of a block that does not jump. */
 void trans_fall_through(Trans *t);
 
+/* --- system.c ----------------------------------------------------------------------------- */
+
+/* KIND_INTERPRET or one of those below, for a defined instruction. */
+TransKind trans_classify_system(const Trans *t, const TransInsn *ti);
+/* False if it cannot be written here. */
+bool trans_system(Trans *t);
+void trans_push_flags(Trans *t);
+void trans_change_view(Trans *t);
+/* False if the modes that STAC and CLAC lead to have no numbers yet, and none are left. */
+bool trans_views_known(Trans *t);
+/* The view that memory is seen in behind @ti, where it is @view before. */
+MmuView trans_view_behind(const Trans *t, const TransInsn *ti, MmuView view);
+
 static inline TransInsn *trans_cur(Trans *t)
 {
     return &t->insns[t->cur];
 }
 
-/* True if C code carries the instruction out, which may change any register and mapping. */
+/*
+ * True if what was checked before the instruction does not hold behind it: C code carries it out,
+ * which may change any register and mapping, or memory is seen otherwise.
+ */
 static inline bool trans_is_outside(const TransInsn *ti)
 {
-    return ti->kind == KIND_INTERPRET || ti->kind == KIND_STRING;
+    return ti->kind == KIND_INTERPRET || ti->kind == KIND_STRING || ti->kind == KIND_VIEW;
 }
 
 /* RIP behind the current instruction. */

@@ -89,6 +89,13 @@ static void trans_insn(Trans *t)
     case KIND_STRING: trans_string(t); break;
     case KIND_FLDCW: trans_fldcw(t); break;
     case KIND_FNINIT: trans_fninit(t); break;
+    case KIND_PUSHF: trans_push_flags(t); break;
+    case KIND_VIEW: trans_change_view(t); break;
+    case KIND_SYSTEM:
+        if (!trans_system(t)) {
+            trans_interpret(t);
+        }
+        break;
     case KIND_JUMP: trans_jump(t); break;
     case KIND_JUMP_IF: trans_jump_if(t); break;
     case KIND_JUMP_INDIRECT: trans_jump_indirect(t); break;
@@ -142,6 +149,7 @@ static void emit_conditions(Trans *t)
     if (!poll && !t->jit->counting) {
         return;
     }
+    t->tb->may_leave_first = true;
     trans_clobber_flags(t, t->insns[0].live_in);
     if (t->flags == FLAGS_MEMORY) {
         t->tb->entry_m = t->a.p;
@@ -272,7 +280,7 @@ static void emit_slow_stub(Trans *t, Asm *a, ColdStub *stub)
         emit_save_flags(a, H_R9);
     } else if (stub->site.flags & SITE_LOOKUP) { /* r9 has the tag added too */
         emit_op_mem(a, true, 0x2b, H_R9, (HostMem){H_NONE, H_R10, 3, true,
-                                                   CPU_FIELD(jit.jump_tag)});
+                                                   CPU_FIELD(jit.jumps[0].tag)});
         emit_store(a, H_R9, GS(jit.scratch[2]));
     }
     patch_rel32(emit_call(a), code_rw(&t->jit->buffer, t->jit->slow));
@@ -442,7 +450,7 @@ TransBlock *jit_translate(Jit *jit, Block *block, uint32_t mode, unsigned no_gro
     t->group_count = 0;
     t->cold_count = 0;
     t->cur = 0;
-    if (!trans_scan(t)) {
+    if (!trans_scan(t) || !trans_views_known(t)) {
         jit_block_free(jit, tb);
         return NULL;
     }

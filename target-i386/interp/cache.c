@@ -64,8 +64,8 @@ struct CodeCache {
     unsigned insns;       /* decoded and alive */
     unsigned block_insns; /* at most in a block */
     GPtrArray *retired;   /* blocks to free when none runs */
-    void (*dropped)(void *opaque, Block *block); /* NULL: nobody wants to know */
-    void *dropped_opaque;
+    const CodeWatcher *watcher; /* NULL: nobody wants to know */
+    void *watcher_opaque;
     Block *scratch;       /* the uncached block: code in device memory */
     Block *hash[HASH_SIZE];
     FetchEntry fetch[FETCH_TLB_SIZE];
@@ -168,10 +168,10 @@ void code_cache_limit(CodeCache *cache, unsigned insns)
     cache->block_insns = insns;
 }
 
-void code_cache_watch(CodeCache *cache, void (*dropped)(void *opaque, Block *block), void *opaque)
+void code_cache_watch(CodeCache *cache, const CodeWatcher *watcher, void *opaque)
 {
-    cache->dropped = dropped;
-    cache->dropped_opaque = opaque;
+    cache->watcher = watcher;
+    cache->watcher_opaque = opaque;
 }
 
 JumpEntry *code_jump_entries(CodeCache *cache)
@@ -262,8 +262,8 @@ static void block_drop(CodeCache *cache, Block *block)
 {
     CodePage *page = page_find(cache, block->ram);
 
-    if (cache->dropped && block->translations) {
-        cache->dropped(cache->dropped_opaque, block);
+    if (cache->watcher && block->translations) {
+        cache->watcher->dropped(cache->watcher_opaque, block);
     }
     hash_remove(cache, block);
     page_unlink(page, block);
@@ -502,6 +502,29 @@ static const FetchEntry *fetch_second_page(X86CPU *cpu, uint64_t pc)
 static uint64_t page_ram(const FetchEntry *entry)
 {
     return entry->to.page.block->ram_id + entry->to.page.offset;
+}
+
+static void block_moved(CodeCache *cache, Block *block)
+{
+    if (block->jump && block->jump->block == block) {
+        *block->jump = (JumpEntry){0};
+    }
+    if (cache->watcher && block->translations) {
+        cache->watcher->moved(cache->watcher_opaque, block);
+    }
+}
+
+void code_forget_page(X86CPU *cpu, uint64_t va, uint64_t ram)
+{
+    CodeCache *cache = cpu->code;
+    FetchEntry *entry = &cache->fetch[(va >> GUEST_PAGE_BITS) % FETCH_TLB_SIZE];
+    CodePage *page = page_find(cache, ram);
+
+    entry->to.page.block = NULL;
+    for (Block *block = page ? page->blocks : NULL; block;
+         block = block->page_next[page_slot(block, page)]) {
+        block_moved(cache, block);
+    }
 }
 
 static void mark_page(CodeDomain *domain, const FetchEntry *entry)

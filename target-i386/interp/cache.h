@@ -87,8 +87,21 @@ typedef struct JumpEntry {
     uint64_t key;  /* of code_jump_key(); 0: empty */
 } JumpEntry;
 
-/* Calls @dropped for each block that is dropped, before it is; its own thread. */
-void code_cache_watch(CodeCache *cache, void (*dropped)(void *opaque, Block *block), void *opaque);
+/*
+ * Who translates blocks, on the CPU's own thread: @dropped is called before a block is dropped,
+ * @moved when its bytes may no longer lie where they were found.
+ */
+typedef struct CodeWatcher {
+    void (*dropped)(void *opaque, Block *block);
+    void (*moved)(void *opaque, Block *block);
+} CodeWatcher;
+/* @watcher NULL: nobody. */
+void code_cache_watch(CodeCache *cache, const CodeWatcher *watcher, void *opaque);
+/*
+ * Forgets the ways to the code of the page at @ram, which the linear page of @va may lead to no
+ * more. The blocks stay.
+ */
+void code_forget_page(X86CPU *cpu, uint64_t va, uint64_t ram);
 /* From now on at most @insns instructions make a block. */
 void code_cache_limit(CodeCache *cache, unsigned insns);
 /*

@@ -28,42 +28,6 @@ static void *quick_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, b
 
 /* --- flags -------------------------------------------------------------------------- */
 
-static bool quick_cli(X86CPU *cpu, const Insn *insn)
-{
-    if (cpu->cpl != 0) {
-        return false;
-    }
-    cpu->eflags &= ~FL_IF;
-    return true;
-}
-
-static bool quick_sti(X86CPU *cpu, const Insn *insn)
-{
-    if (cpu->cpl != 0 || vcpu_pending(&cpu->vcpu)) {
-        return false;
-    }
-    cpu->interrupt_shadow = !(cpu->eflags & FL_IF);
-    cpu->eflags |= FL_IF;
-    insn_advance(cpu, insn);
-    return true;
-}
-
-static bool quick_pushf(X86CPU *cpu, const Insn *insn)
-{
-    uint64_t *host;
-
-    if (insn->opsize != 8) {
-        return false;
-    }
-    host = quick_host(cpu, cpu->mmu_view, cpu->regs[R_RSP] - 8, 8, true);
-    if (!host) {
-        return false;
-    }
-    *host = cpu_get_eflags(cpu) & ~(FL_RF | FL_VM);
-    cpu->regs[R_RSP] -= 8;
-    return true;
-}
-
 static bool quick_popf(X86CPU *cpu, const Insn *insn)
 {
     const uint64_t *host;
@@ -80,16 +44,6 @@ static bool quick_popf(X86CPU *cpu, const Insn *insn)
     mask |= cpu->cpl <= cpu_iopl(cpu) ? FL_IF : 0;
     cpu->regs[R_RSP] += 8;
     cpu_set_eflags(cpu, *host, mask);
-    insn_advance(cpu, insn);
-    return true;
-}
-
-static bool quick_set_ac(X86CPU *cpu, const Insn *insn)
-{
-    if (cpu->cpl != 0) {
-        return false;
-    }
-    cpu_set_eflags(cpu, insn->aux ? FL_AC : 0, FL_AC);
     insn_advance(cpu, insn);
     return true;
 }
@@ -123,18 +77,6 @@ static bool quick_sysret(X86CPU *cpu, const Insn *insn)
                    FL_POPF64 | FL_IF | FL_IOPL | FL_VIF | FL_VIP);
     cpu->cpu_rip = cpu->regs[R_RCX];
     cpu_set_flat_cs_ss(cpu, (base + 16) | 3, (base + 8) | 3, 3, true);
-    return true;
-}
-
-static bool quick_swapgs(X86CPU *cpu, const Insn *insn)
-{
-    uint64_t base = cpu->seg[SEG_GS].base;
-
-    if (cpu->cpl != 0) {
-        return false;
-    }
-    cpu->seg[SEG_GS].base = cpu->msr_kernel_gs_base;
-    cpu->msr_kernel_gs_base = base;
     return true;
 }
 
@@ -211,17 +153,6 @@ static bool quick_iret(X86CPU *cpu, const Insn *insn)
 }
 
 /* --- registers -------------------------------------------------------------------------------- */
-
-static bool quick_mov_from_cr(X86CPU *cpu, const Insn *insn)
-{
-    const uint64_t *const registers[] = {&cpu->cr0, NULL, &cpu->cr2, &cpu->cr3, &cpu->cr4};
-
-    if (cpu->cpl != 0 || insn->aux >= G_N_ELEMENTS(registers) || !registers[insn->aux]) {
-        return false;
-    }
-    reg_set64(cpu, insn->rm, *registers[insn->aux]);
-    return true;
-}
 
 static bool quick_clts(X86CPU *cpu, const Insn *insn)
 {
@@ -359,17 +290,10 @@ static bool quick_bit(X86CPU *cpu, const Insn *insn)
 static QuickFn *quick_function(unsigned mnemonic)
 {
     switch (mnemonic) {
-    case ZYDIS_MNEMONIC_CLI: return quick_cli;
-    case ZYDIS_MNEMONIC_STI: return quick_sti;
-    case ZYDIS_MNEMONIC_PUSHFQ: return quick_pushf;
     case ZYDIS_MNEMONIC_POPFQ: return quick_popf;
-    case ZYDIS_MNEMONIC_STAC:
-    case ZYDIS_MNEMONIC_CLAC: return quick_set_ac;
     case ZYDIS_MNEMONIC_SYSCALL: return quick_syscall;
     case ZYDIS_MNEMONIC_SYSRET: return quick_sysret;
-    case ZYDIS_MNEMONIC_SWAPGS: return quick_swapgs;
     case ZYDIS_MNEMONIC_IRETQ: return quick_iret;
-    case ZYDIS_MNEMONIC_MOV: return quick_mov_from_cr;
     case ZYDIS_MNEMONIC_CLTS: return quick_clts;
     case ZYDIS_MNEMONIC_RDFSBASE:
     case ZYDIS_MNEMONIC_RDGSBASE: return quick_read_base;

@@ -125,12 +125,10 @@ static void insn_set_ac(X86CPU *cpu, const Insn *insn)
         cpu_raise_ud(cpu);
     }
     cpu_set_eflags(cpu, insn->aux ? FL_AC : 0, FL_AC);
-    insn_advance(cpu, insn);
 }
 
 INSN_FAMILY(access_flag)
 {
-    insn->flags |= INSN_END;
     insn->aux = src->zi->mnemonic == ZYDIS_MNEMONIC_STAC;
     return insn_set_ac;
 }
