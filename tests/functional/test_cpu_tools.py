@@ -90,7 +90,7 @@ def test_dump_is_what_a_guest_sees_on_kvm():
         equal(seen, dumped, f"CPUID of {model} in the guest")
 
 
-# Registers of features: a bit of a model may differ where one of the accelerators has it for no model.
+# Registers of features: a bit of a model may differ where an accelerator has it for no model.
 FEATURES = {(1, 0): (2, 3), (7, 0): (1, 2, 3), (7, 1): (0, 1, 2, 3), (0xd, 1): (0,),
             (0x40000001, 0): (0,), (0x80000001, 0): (2, 3), (0x80000007, 0): (3,),
             (0x80000008, 0): (1,)}
