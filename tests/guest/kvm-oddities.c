@@ -39,6 +39,9 @@ SNIPPET(32, code_watch, "mov $0x20000, %eax; mov %eax, %dr0; mov $0xd0401, %eax;
                         "movl $1, 0x20000; nop");
 SNIPPET(32, code_paging, "mov $0x8000, %eax; mov %eax, %cr3; mov $0x20, %eax; mov %eax, %cr4;"
                          "mov %cr0, %eax; or $0x80000000, %eax; mov %eax, %cr0");
+#define SET_TF "pushf; orb $1, 1(%esp); popf;"
+SNIPPET(32, code_step_rep, "mov $0x20000, %edi; mov $3, %ecx;" SET_TF "rep stosb");
+SNIPPET(32, code_step_ss, "mov %ss, %eax;" SET_TF "mov %eax, %ss; nop; nop");
 SNIPPET(64, code_iret, "pushq $0x10; pushq $0x9000; pushq $2; pushq $0x10; pushq $0x11000; iretq");
 SNIPPET(64, code_fxsave, "mov $0x20008, %eax; fxsave (%rax)");
 SNIPPET(64, code_cpuid, "mov $7, %eax; xor %ecx, %ecx; cpuid; cmp $1, %ebx; je 1f; ud2; 1:");
@@ -130,6 +133,23 @@ static bool compat_segment(Machine *m)
     return m->memory[AT_STACK - 32] == 3;
 }
 
+/* Stopped at the #DB of the first iteration. */
+static bool one_iteration(Machine *m)
+{
+    struct kvm_regs regs;
+
+    return ioctl(m->cpu, KVM_GET_REGS, &regs) >= 0 && regs.rcx == 2;
+}
+
+/* Not stopped behind MOV SS, but behind what follows (SDM 3B, 17.3.1.1). */
+static bool step_inhibited(Machine *m)
+{
+    uint32_t eip;
+
+    memcpy(&eip, m->memory + AT_STACK - 12, 4);
+    return eip == AT_CODE + (code_step_ss_end - code_step_ss) - 3;
+}
+
 static const struct {
     const char *name, *code, *end;
     bool wide;
@@ -141,6 +161,8 @@ static const struct {
     {"task-gates", code_ud2, code_ud2_end, false, DONE, task_gate, NULL},
     {"double-faults", code_div, code_div_end, false, 8, bad_de_and_gp_gates, NULL},
     {"data-breakpoints", code_watch, code_watch_end, false, 1, NULL, NULL},
+    {"step-rep", code_step_rep, code_step_rep_end, false, 1, NULL, one_iteration},
+    {"step-mov-ss", code_step_ss, code_step_ss_end, false, 1, NULL, step_inhibited},
     {"paging32", code_paging, code_paging_end, false, DONE, NULL, NULL},
     {"iret-checks", code_iret, code_iret_end, true, 13, NULL, NULL},
     {"fxsave-alignment", code_fxsave, code_fxsave_end, true, 13, NULL, NULL},
