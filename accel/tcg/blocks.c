@@ -8,9 +8,10 @@
 TransBlock *jit_find(Jit *jit, Block *block, uint32_t mode)
 {
     uint64_t rip = jit->cpu->cpu_rip;
+    uint32_t cs_base = jit_cs_base(jit->cpu, mode);
 
     for (TransBlock *tb = block->translations; tb; tb = tb->next) {
-        if (tb->rip == rip && tb->mode == mode) {
+        if (tb->rip == rip && tb->mode == mode && tb->cs_base == cs_base) {
             return tb;
         }
     }
@@ -26,6 +27,7 @@ Link *jit_link_new(Jit *jit, TransBlock *from, uint64_t target)
     g_assert(from->link_count <= LINKS_MAX);
     link->target = target;
     link->mode = from->mode;
+    link->cs_base = from->cs_base;
     link->used_index = -1;
     g_ptr_array_add(jit->links, link);
     link->id = jit->links->len; /* from 1 */
@@ -41,6 +43,7 @@ TransBlock *jit_block_new(Jit *jit, Block *block, uint32_t mode)
     tb->block = block;
     tb->rip = jit->cpu->cpu_rip;
     tb->mode = mode;
+    tb->cs_base = jit_cs_base(jit->cpu, mode);
     tb->count = block->count;
     tb->id = jit->blocks->len;
     g_ptr_array_add(jit->blocks, tb);

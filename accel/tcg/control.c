@@ -7,7 +7,9 @@
 
 static bool same_page(Trans *t, uint64_t target)
 {
-    return t->block->ram2 == UINT64_MAX && !((target ^ t->rip) >> GUEST_PAGE_BITS);
+    uint64_t to = target + t->tb->cs_base, from = t->rip + t->tb->cs_base;
+
+    return t->block->ram2 == UINT64_MAX && !((to ^ from) >> GUEST_PAGE_BITS);
 }
 
 /* Goes to @target: by the rel32 at @jcc of a conditional jump, or by a jump of its own. */
@@ -34,7 +36,7 @@ static void leave_to(Trans *t, uint64_t target, uint8_t *jcc)
 
 static uint64_t branch_target(Trans *t)
 {
-    return trans_next_rip(t) + trans_cur(t)->ops[0].imm.value.u;
+    return trans_target(t, trans_cur(t));
 }
 
 void trans_jump(Trans *t)
@@ -74,46 +76,75 @@ static unsigned temp_beside(Trans *t, const HostMem *m)
     return temps[0];
 }
 
+static void store_unit(Asm *a, unsigned reg, HostMem m, unsigned size)
+{
+    if (size == 2) {
+        put8(a, 0x66);
+    }
+    emit_op_mem(a, size == 8, 0x89, reg, m);
+}
+
+/* Zero-extended. */
+static void load_unit(Asm *a, unsigned reg, HostMem m, unsigned size)
+{
+    emit_op_mem(a, size == 8, size == 2 ? 0x0fb7 : 0x8b, reg, m);
+}
+
+/* The instruction's operand, of @size bytes, as register @reg gets it: 16 bits leave the rest. */
+static void take_unit(Asm *a, unsigned reg, unsigned from, unsigned size)
+{
+    if (size == 2) {
+        put8(a, 0x66);
+    }
+    emit_op_reg(a, size == 8, 0x8b, reg, from);
+}
+
 static void push_imm(Trans *t, uint64_t value)
 {
-    HostMem m = trans_stack(t, -8, 8, true);
+    unsigned size = trans_unit(t, trans_cur(t));
+    HostMem m = trans_stack(t, -(int)size, size, true);
+    Asm *a = &t->a;
 
-    if ((int64_t)value == (int32_t)value) {
-        emit_op_mem(&t->a, true, 0xc7, 0, m);
-        put32(&t->a, (uint32_t)value);
+    if (size == 2) {
+        put8(a, 0x66);
+        emit_op_mem(a, false, 0xc7, 0, m);
+        put16(a, (uint16_t)value);
+    } else if (size == 4 || (int64_t)value == (int32_t)value) {
+        emit_op_mem(a, size == 8, 0xc7, 0, m);
+        put32(a, (uint32_t)value);
     } else {
         unsigned temp = temp_beside(t, &m);
 
-        emit_mov_imm(&t->a, temp, value);
-        emit_store(&t->a, temp, m);
+        emit_mov_imm(a, temp, value);
+        emit_store(a, temp, m);
     }
-    move_sp(t, -8);
+    move_sp(t, -(int)size);
 }
 
 /* The value waits in memory while the stack is checked. */
 static void push_memory(Trans *t, const ZydisDecodedOperand *op)
 {
+    unsigned size = trans_unit(t, trans_cur(t)), temp;
     HostMem m;
-    unsigned temp;
 
     if (trans_busy(t, H_R9)) {
         trans_interpret(t);
         return;
     }
-    m = trans_memory(t, op, 8, false, false);
-    emit_load(&t->a, H_R9, m);
+    m = trans_memory(t, op, size, false, false);
+    load_unit(&t->a, H_R9, m, size);
     emit_store(&t->a, H_R9, GS(jit.scratch[5]));
-    m = trans_stack(t, -8, 8, true);
+    m = trans_stack(t, -(int)size, size, true);
     temp = temp_beside(t, &m);
     emit_load(&t->a, temp, GS(jit.scratch[5]));
-    emit_store(&t->a, temp, m);
-    move_sp(t, -8);
+    store_unit(&t->a, temp, m, size);
+    move_sp(t, -(int)size);
 }
 
 void trans_push(Trans *t)
 {
     const ZydisDecodedOperand *op = &trans_cur(t)->ops[0];
-    unsigned guest, host;
+    unsigned guest, host, size = trans_unit(t, trans_cur(t));
     HostMem m;
 
     if (op->type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
@@ -126,22 +157,26 @@ void trans_push(Trans *t)
     }
     guest = trans_guest_reg(op->reg.value);
     host = trans_host_reg(guest);
-    m = trans_stack(t, -8, 8, true);
+    m = trans_stack(t, -(int)size, size, true);
     if (host == H_NONE) {
         host = trans_read_reg(t, guest, temp_beside(t, &m));
     }
-    emit_store(&t->a, host, m);
-    move_sp(t, -8);
+    store_unit(&t->a, host, m, size);
+    move_sp(t, -(int)size);
 }
 
 void trans_pop(Trans *t)
 {
     unsigned guest = trans_guest_reg(trans_cur(t)->ops[0].reg.value);
     unsigned host = trans_host_reg(guest);
-    HostMem m = trans_stack(t, 0, 8, false);
+    unsigned size = trans_unit(t, trans_cur(t));
+    HostMem m = trans_stack(t, 0, size, false);
 
-    if (host != H_NONE) {
-        emit_load(&t->a, host, m);
+    if (host != H_NONE && size == 2) {
+        load_unit(&t->a, H_R10, m, size);
+        take_unit(&t->a, host, H_R10, size);
+    } else if (host != H_NONE) {
+        load_unit(&t->a, host, m, size);
     } else {
         emit_load(&t->a, H_R10, m);
         emit_store(&t->a, H_R10, GS_REG(guest));
@@ -149,7 +184,7 @@ void trans_pop(Trans *t)
     if (guest == R_RSP) {
         t->sp_lag = 0;
     } else {
-        move_sp(t, 8);
+        move_sp(t, (int)size);
     }
 }
 
@@ -159,12 +194,13 @@ void trans_leave(Trans *t)
         .mem = {.base = ZYDIS_REGISTER_RBP, .index = ZYDIS_REGISTER_NONE,
                 .segment = ZYDIS_REGISTER_SS},
     };
-    HostMem m = trans_memory(t, &frame, 8, false, false);
+    unsigned size = trans_unit(t, trans_cur(t));
+    HostMem m = trans_memory(t, &frame, size, false, false);
 
-    emit_load(&t->a, H_R10, m);
-    emit_lea(&t->a, H_R8, (HostMem){.base = H_RBP, .index = H_NONE, .disp = 8});
+    load_unit(&t->a, H_R10, m, size);
+    trans_load_sp(t, H_RBP, (int)size);
     t->sp_lag = 0;
-    emit_mov(&t->a, H_RBP, H_R10);
+    take_unit(&t->a, H_RBP, H_R10, size);
 }
 
 /* --- indirect ways out ------------------------------------------------------------------------ */
@@ -244,19 +280,34 @@ void trans_call(Trans *t)
     leave_to(t, branch_target(t), NULL);
 }
 
+/* 16-bit code goes no further than IP reaches: the interpreter knows the limit of CS. */
+static void check_target(Trans *t, unsigned size)
+{
+    if (size != 4 || (t->mode & MODE_CODE32)) {
+        return;
+    }
+    trans_clobber_flags(t, AF_ALL);
+    emit_alu_imm(&t->a, false, 7, H_R9, UINT16_MAX);
+    trans_cold(t, COLD_SLOW, emit_jcc(&t->a, CC_A));
+}
+
 /* The target of an indirect branch into r9. */
 static void load_target(Trans *t)
 {
     TransInsn *ti = trans_cur(t);
     const ZydisDecodedOperand *op = &ti->ops[0];
+    unsigned size = trans_unit(t, ti);
 
     if (op->type == ZYDIS_OPERAND_TYPE_MEMORY) {
-        emit_load(&t->a, H_R9, trans_memory(t, op, 8, false, false));
+        load_unit(&t->a, H_R9, trans_memory(t, op, size, false, false), size);
     } else {
-        unsigned guest = trans_guest_reg(op->reg.value);
+        unsigned from = trans_read_reg(t, trans_guest_reg(op->reg.value), H_R9);
 
-        emit_mov(&t->a, H_R9, trans_read_reg(t, guest, H_R9));
+        if (from != H_R9) {
+            emit_op_reg(&t->a, size == 8, size == 2 ? 0x0fb7 : 0x8b, H_R9, from);
+        }
     }
+    check_target(t, size);
 }
 
 void trans_jump_indirect(Trans *t)
@@ -282,9 +333,11 @@ void trans_return(Trans *t)
     const ZydisDecodedOperand *op = &trans_cur(t)->ops[0];
     bool has_imm = op->type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
                    op->visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT;
+    unsigned size = trans_unit(t, trans_cur(t));
 
-    emit_load(&t->a, H_R9, trans_stack(t, 0, 8, false));
-    go_to_r9(t, 8 + (has_imm ? (int32_t)op->imm.value.u : 0));
+    load_unit(&t->a, H_R9, trans_stack(t, 0, size, false), size);
+    check_target(t, size);
+    go_to_r9(t, (int32_t)size + (has_imm ? (int32_t)op->imm.value.u : 0));
 }
 
 /* --- division ------------------------------------------------------------------------- */

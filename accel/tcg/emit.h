@@ -139,6 +139,6 @@ void emit_restore_flags(Asm *a);
 void emit_compare_byte(Asm *a, HostMem m, uint8_t value);
 
 /* Condition codes as in Jcc. */
-enum { CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A, CC_S };
+enum { CC_O, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A, CC_S, CC_L = 12 };
 
 #endif

@@ -80,7 +80,7 @@ static const void *string(X86CPU *cpu, const TransBlock *tb, const SiteInfo *sit
     if (!jit_string(cpu, tb, site)) {
         return NULL;
     }
-    cpu->regs[R_RSP] += site->sp_lag - tb->insns[site->insn + 1].sp_lag;
+    jit_move_sp(cpu, tb->mode, site->sp_lag - tb->insns[site->insn + 1].sp_lag);
     return ((Jit *)cpu->jit.jit)->buffer.rx + tb->insns[site->insn + 1].host;
 }
 

@@ -78,7 +78,7 @@ static const void *lockstep_slow(X86CPU *cpu, Jit *jit, TransBlock *tb, const Si
         return jit->buffer.rx + site->retry;
     }
     lockstep_stopped(jit, site->insn, false);
-    cpu->regs[R_RSP] += site->sp_lag;
+    jit_move_sp(cpu, tb->mode, site->sp_lag);
     jit->skip = true;
     return NULL;
 }
@@ -97,7 +97,7 @@ const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va)
     if (jit->lockstep) {
         return lockstep_slow(cpu, jit, tb, site, va);
     }
-    cpu->regs[R_RSP] += site->sp_lag;
+    jit_move_sp(cpu, tb->mode, site->sp_lag);
     if (site->flags & SITE_GROUP) {
         jit->skip = true;
         jit_group_failed(jit, tb, site->flags & SITE_STACK ? JIT_NO_STACK : JIT_NO_ADDRESS);
@@ -124,6 +124,6 @@ const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va)
     }
     jit_flags_from_cpu(cpu);
     want_state(cpu, site);
-    cpu->regs[R_RSP] -= tb->insns[site->insn + 1].sp_lag;
+    jit_move_sp(cpu, tb->mode, -tb->insns[site->insn + 1].sp_lag);
     return jit->buffer.rx + tb->insns[site->insn + 1].host;
 }

@@ -26,7 +26,23 @@ enum {
     MODE_X87 = 1u << 6,      /* x87 instructions would run and raise nothing */
     MODE_CODE64 = 1u << 7,
     MODE_NEVER = 1u << 8,    /* this mode is the interpreter's */
+    MODE_CODE32 = 1u << 9,   /* else, without MODE_CODE64, 16-bit code */
+    MODE_SS32 = 1u << 10,    /* outside 64-bit code: ESP, not SP */
+    MODE_CLASS_SHIFT = 12,   /* SegClass of ES, CS, SS, DS, two bits each */
 };
+
+/* What accesses by a segment take outside 64-bit code (segment.c). */
+typedef enum {
+    CLASS_SLOW,              /* the interpreter: null, or expand-down */
+    CLASS_READ,              /* as the next, but not to be written */
+    CLASS_BASED,             /* base and limit, which the CPU state has */
+    CLASS_FLAT,              /* nothing */
+} SegClass;
+
+static inline SegClass mode_class(uint32_t mode, SegReg seg)
+{
+    return (mode >> (MODE_CLASS_SHIFT + 2 * seg)) & 3;
+}
 
 static inline MmuView mode_view(uint32_t mode)
 {
@@ -51,6 +67,7 @@ typedef struct Link {
     uint32_t id;
     uint32_t slot;
     uint32_t mode;           /* of the block that it may lead to */
+    uint32_t cs_base;        /* the same */
     int32_t used_index;      /* in Jit.slots_used, -1: is not there */
     bool global;             /* in which list there */
     bool flags_in_memory;    /* goes to the entry that takes them from there */
@@ -67,6 +84,7 @@ struct TransBlock {
     TransBlock *next;        /* of the same decoded block */
     uint64_t rip;            /* of the first instruction */
     uint32_t mode;
+    uint32_t cs_base;        /* 0 in 64-bit code */
     uint32_t id;
     const uint8_t *entry;    /* flags in the host's, executable mapping */
     const uint8_t *entry_m;  /* flags in memory */
@@ -285,6 +303,11 @@ void jit_forget_jumps(Jit *jit);
 const void *jit_follow(X86CPU *cpu);
 /* Takes notice of a changed address space. */
 void jit_note_map(Jit *jit);
+/* What the base of CS adds to RIP in @mode. */
+static inline uint32_t jit_cs_base(const X86CPU *cpu, uint32_t mode)
+{
+    return mode & MODE_CODE64 ? 0 : cpu->seg[SEG_CS].base;
+}
 /* The salt of @mode in the current address space; 0: no numbers are left, jit_flush() must be. */
 uint64_t jit_salt(Jit *jit, uint32_t mode);
 /*
@@ -346,6 +369,22 @@ void lockstep_stopped(Jit *jit, unsigned insn, bool whole);
 void jit_group_failed(Jit *jit, TransBlock *tb, unsigned kind);
 /* Nothing leads to @tb but the run loop any more. */
 void jit_isolate(Jit *jit, TransBlock *tb);
+/* Moves the guest's stack pointer as code of @mode does. */
+static inline void jit_move_sp(X86CPU *cpu, uint32_t mode, int32_t step)
+{
+    uint64_t sp = cpu->regs[R_RSP] + step;
+
+    if (!step) {
+        return;
+    }
+    if (mode & MODE_CODE64) {
+        cpu->regs[R_RSP] = sp;
+    } else if (mode & MODE_SS32) {
+        cpu->regs[R_RSP] = (uint32_t)sp;
+    } else {
+        cpu->regs[R_RSP] = (cpu->regs[R_RSP] & ~0xffffull) | (uint16_t)sp;
+    }
+}
 void jit_flags_to_cpu(X86CPU *cpu);
 void jit_flags_from_cpu(X86CPU *cpu);
 

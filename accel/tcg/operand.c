@@ -65,7 +65,8 @@ ColdStub *trans_cold(Trans *t, int kind, uint8_t *at)
 /* True if interp_quick() may do the current instruction. */
 static bool is_quick(const TransInsn *ti)
 {
-    return interp_quick_knows(ti->zi.mnemonic) && !insn_is_undefined(ti->insn);
+    return ti->zi.machine_mode == ZYDIS_MACHINE_MODE_LONG_64 &&
+           interp_quick_knows(ti->zi.mnemonic) && !insn_is_undefined(ti->insn);
 }
 
 void trans_interpret(Trans *t)
@@ -116,11 +117,27 @@ unsigned trans_read_reg(Trans *t, unsigned guest, unsigned temp)
     return temp;
 }
 
+/* @address as wide as addresses of the current instruction are. */
+static uint64_t truncate_address(Trans *t, uint64_t address)
+{
+    switch (trans_cur(t)->zi.address_width) {
+    case 16: return (uint16_t)address;
+    case 32: return (uint32_t)address;
+    default: return address;
+    }
+}
+
+/* True if accesses by @segment take neither base nor checks. */
+static bool is_flat(const Trans *t, ZydisRegister segment)
+{
+    return segment != ZYDIS_REGISTER_FS && segment != ZYDIS_REGISTER_GS &&
+           (trans_code64(t) || mode_class(t->mode, insn_segment(segment)) == CLASS_FLAT);
+}
+
 /* True if the operand's address is a constant, which goes to *@address. */
 static bool constant_address(Trans *t, const ZydisDecodedOperand *mem, uint64_t *address)
 {
-    if (mem->mem.index != ZYDIS_REGISTER_NONE ||
-        (mem->mem.segment == ZYDIS_REGISTER_FS || mem->mem.segment == ZYDIS_REGISTER_GS)) {
+    if (mem->mem.index != ZYDIS_REGISTER_NONE || !is_flat(t, mem->mem.segment)) {
         return false;
     }
     switch (mem->mem.base) {
@@ -134,13 +151,11 @@ static bool constant_address(Trans *t, const ZydisDecodedOperand *mem, uint64_t 
     default:
         return false;
     }
-    if (trans_cur(t)->zi.address_width == 32) {
-        *address = (uint32_t)*address;
-    }
+    *address = truncate_address(t, *address);
     return true;
 }
 
-void trans_address(Trans *t, const ZydisDecodedOperand *mem, bool segment, unsigned to)
+void trans_address(Trans *t, const ZydisDecodedOperand *mem, unsigned to)
 {
     Asm *a = &t->a;
     bool wide = trans_cur(t)->zi.address_width == 64;
@@ -148,9 +163,7 @@ void trans_address(Trans *t, const ZydisDecodedOperand *mem, bool segment, unsig
     ZydisRegister base = mem->mem.base;
 
     if (base == ZYDIS_REGISTER_RIP || base == ZYDIS_REGISTER_EIP) {
-        uint64_t address = trans_next_rip(t) + mem->mem.disp.value;
-
-        emit_mov_imm(a, to, wide ? address : (uint32_t)address);
+        emit_mov_imm(a, to, truncate_address(t, trans_next_rip(t) + mem->mem.disp.value));
     } else {
         if (base != ZYDIS_REGISTER_NONE) {
             m.base = trans_read_reg(t, trans_guest_reg(base), to);
@@ -161,16 +174,13 @@ void trans_address(Trans *t, const ZydisDecodedOperand *mem, bool segment, unsig
             m.scale = mem->mem.scale >= 8 ? 3 : mem->mem.scale >> 1;
         }
         if (m.base == H_NONE && m.index == H_NONE) {
-            emit_mov_imm(a, to, wide ? (uint64_t)mem->mem.disp.value
-                                     : (uint32_t)mem->mem.disp.value);
+            emit_mov_imm(a, to, truncate_address(t, mem->mem.disp.value));
         } else {
             emit_op_mem(a, wide, 0x8d, to, m);
+            if (trans_cur(t)->zi.address_width == 16) {
+                emit_op_reg(a, false, 0x0fb7, to, to);
+            }
         }
-    }
-    if (segment && mem->mem.segment == ZYDIS_REGISTER_FS) {
-        emit_op_mem(a, true, 0x03, to, GS(seg[SEG_FS].base));
-    } else if (segment && mem->mem.segment == ZYDIS_REGISTER_GS) {
-        emit_op_mem(a, true, 0x03, to, GS(seg[SEG_GS].base));
     }
 }
 
@@ -290,7 +300,9 @@ static HostMem memory_in_group(Trans *t, const ZydisDecodedOperand *mem)
         t->retry = t->a.p;
         group->ready = true;
         low.mem.disp.value = group->low - trans_cur(t)->shift;
-        trans_address(t, &low, false, group->pointer);
+        trans_address(t, &low, group->pointer);
+        trans_segment(t, mem->mem.segment, group->pointer, group->high - group->low, group->write,
+                      SITE_GROUP);
         check_pointer(t, group->pointer, group->high - group->low, group->write, SITE_GROUP);
     }
     return (HostMem){.base = group->pointer, .index = H_NONE,
@@ -320,28 +332,35 @@ HostMem trans_memory(Trans *t, const ZydisDecodedOperand *mem, unsigned size, bo
         return memory_at_constant(t, address, size, write);
     }
     pointer = free_pointer(t);
-    trans_address(t, mem, true, pointer);
+    trans_address(t, mem, pointer);
+    trans_segment(t, mem->mem.segment, pointer, size, write, 0);
     check_pointer(t, pointer, size, write, align ? SITE_ALIGN : 0);
     return (HostMem){.base = pointer, .index = H_NONE};
 }
 
 /* --- the stack ------------------------------------------------------------------------- */
 
-/* r11 = host address - guest address of the pages that the group's accesses lie in */
+/*
+ * r11 = host address - guest address of the page that the group's accesses lie in. Outside 64-bit
+ * code, where the stack pointer wraps or a base is added: the host address of the first byte.
+ */
 void trans_check_group(Trans *t, int number)
 {
     Asm *a = &t->a;
     const StackGroup *group = &t->groups[number];
+    unsigned size = group->high - group->low;
 
     trans_clobber_flags(t, trans_cur(t)->live_in);
     t->retry = a->p;
-    emit_lea(a, H_R11, (HostMem){.base = H_R8, .index = H_NONE,
-                                 .disp = (int32_t)(group->low - trans_cur(t)->sp) +
-                                         t->sp_lag});
+    trans_sp_address(t, (int32_t)(group->low - trans_cur(t)->sp), H_R11);
+    trans_segment(t, ZYDIS_REGISTER_SS, H_R11, size, group->write, SITE_GROUP | SITE_STACK);
     emit_tlb_index(t, H_R11);
-    emit_tlb_compare(t, H_R11, group->high - group->low, group->write,
-                     SITE_GROUP | SITE_STACK);
-    emit_load(a, H_R11, tlb_field(t, offsetof(TlbEntry, addend)));
+    emit_tlb_compare(t, H_R11, size, group->write, SITE_GROUP | SITE_STACK);
+    if (trans_code64(t)) {
+        emit_load(a, H_R11, tlb_field(t, offsetof(TlbEntry, addend)));
+    } else {
+        emit_op_mem(a, true, 0x03, H_R11, tlb_field(t, offsetof(TlbEntry, page)));
+    }
     t->group = number;
 }
 
@@ -354,23 +373,39 @@ HostMem trans_stack(Trans *t, int32_t disp, unsigned size, bool write)
 
         trans_clobber_flags(t, trans_cur(t)->live_in);
         t->retry = t->a.p;
-        emit_lea(&t->a, pointer,
-                 (HostMem){.base = H_R8, .index = H_NONE, .disp = disp + t->sp_lag});
+        trans_sp_address(t, disp, pointer);
+        trans_segment(t, ZYDIS_REGISTER_SS, pointer, size, write, 0);
         check_pointer(t, pointer, size, write, 0);
         return (HostMem){.base = pointer, .index = H_NONE};
     }
     if (t->group != group) {
         trans_check_group(t, group);
     }
+    if (!trans_code64(t)) {
+        return (HostMem){.base = H_R11, .index = H_NONE,
+                         .disp = (int32_t)(trans_cur(t)->sp + disp - t->groups[group].low)};
+    }
     return (HostMem){.base = H_R8, .index = H_R11, .disp = disp + t->sp_lag};
+}
+
+/* r8 = @base + @disp, in the bits that are the stack pointer; keeps flags. */
+void trans_load_sp(Trans *t, unsigned base, int32_t disp)
+{
+    HostMem m = {.base = base, .index = H_NONE, .disp = disp};
+
+    if (base == H_R8 && disp == 0) {
+        return;
+    }
+    if (!(t->mode & (MODE_CODE64 | MODE_SS32))) {
+        put8(&t->a, 0x66);
+    }
+    emit_op_mem(&t->a, trans_code64(t), 0x8d, H_R8, m);
 }
 
 void trans_commit_sp(Trans *t)
 {
-    if (t->sp_lag) {
-        emit_lea(&t->a, H_R8, (HostMem){.base = H_R8, .index = H_NONE, .disp = t->sp_lag});
-        t->sp_lag = 0;
-    }
+    trans_load_sp(t, H_R8, t->sp_lag);
+    t->sp_lag = 0;
 }
 
 /* --- temporaries ------------------------------------------------------------------------- */

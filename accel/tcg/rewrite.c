@@ -126,7 +126,7 @@ static unsigned tail_offset(const TransInsn *ti)
     const ZydisDecodedInstruction *zi = &ti->zi;
 
     if (has_modrm(ti)) {
-        bool sib = zi->raw.modrm.mod != 3 && zi->raw.modrm.rm == 4;
+        bool sib = zi->raw.modrm.mod != 3 && zi->raw.modrm.rm == 4 && zi->address_width != 16;
 
         return zi->raw.modrm.offset + 1 + sib + zi->raw.disp.size / 8;
     }
@@ -175,6 +175,19 @@ static unsigned extension(unsigned host, unsigned old)
     return host == H_NONE ? old : host >> 3;
 }
 
+/* The other opcode @opcode, with its ModRM byte, and immediates. */
+static void put_other(Asm *a, const TransInsn *ti, const Fields *f, uint8_t opcode, uint8_t reg)
+{
+    put8(a, opcode);
+    if (has_modrm(ti)) {
+        put_modrm_tail(a, ti, f);
+    } else if (f->has_mem) {
+        emit_modrm_mem(a, reg, &f->mem);
+    } else {
+        put8(a, 0xc0 | reg << 3 | (f->opcode & 7));
+    }
+}
+
 static bool put_legacy(Asm *a, const TransInsn *ti, const Fields *f)
 {
     const ZydisDecodedInstruction *zi = &ti->zi;
@@ -182,6 +195,8 @@ static bool put_legacy(Asm *a, const TransInsn *ti, const Fields *f)
     unsigned end = has_modrm(ti) ? zi->raw.modrm.offset : tail_offset(ti);
     bool had_rex = zi->attributes & ZYDIS_ATTRIB_HAS_REX;
     unsigned r = extension(f->reg, zi->raw.rex.R), x = 0, b, rex;
+    bool drop_66 = trans_turns_66(ti);
+    uint8_t other, other_reg;
 
     if (f->has_mem) {
         x = mem_rex(&f->mem) >> 1;
@@ -194,12 +209,20 @@ static bool put_legacy(Asm *a, const TransInsn *ti, const Fields *f)
         return false;
     }
     for (unsigned i = 0; i < zi->raw.prefix_count; i++) {
-        if (!prefix_goes(ti->bytes[i])) {
+        if (!prefix_goes(ti->bytes[i]) && !(drop_66 && ti->bytes[i] == 0x66)) {
             put8(a, ti->bytes[i]);
         }
     }
+    if (trans_takes_66(ti)) {
+        put8(a, 0x66);
+    }
     if (rex || had_rex) {
         put8(a, 0x40 | rex);
+    }
+    other = trans_other_opcode(ti, &other_reg);
+    if (other) {
+        put_other(a, ti, f, other, other_reg);
+        return true;
     }
     for (; at < end; at++) {
         uint8_t byte = ti->bytes[at];

@@ -137,7 +137,8 @@ static void learn(Jit *jit, TransBlock *tb, uint64_t salt)
     if (!jit->debug.no_jump_cache) {
         jit_remember(jit, tb, salt, global);
     }
-    if (link && !jit->debug.no_chain && link->target == tb->rip && link->mode == tb->mode) {
+    if (link && !jit->debug.no_chain && link->target == tb->rip && link->mode == tb->mode &&
+        link->cs_base == tb->cs_base) {
         jit_link(jit, link, tb, global);
     }
 }

@@ -76,7 +76,16 @@ static bool register_fits(const ZydisDecodedOperand *op)
     }
 }
 
-static bool operands_fit(TransInsn *ti)
+/* A memory operand that the host's copy can have in another place. */
+static bool memory_fits(const Trans *t, const TransInsn *ti, const ZydisDecodedOperand *op)
+{
+    return op->mem.type == ZYDIS_MEMOP_TYPE_MEM && ti->mem < 0 && op->size >= 8 &&
+           (op->encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM ||
+            (op->encoding == ZYDIS_OPERAND_ENCODING_DISP16_32_64 && !trans_code64(t))) &&
+           trans_segment_fits(t, op->mem.segment, op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE);
+}
+
+static bool operands_fit(const Trans *t, TransInsn *ti)
 {
     for (unsigned i = 0; i < ti->zi.operand_count; i++) {
         const ZydisDecodedOperand *op = &ti->ops[i];
@@ -92,8 +101,7 @@ static bool operands_fit(TransInsn *ti)
             ti->x87 |= x87_register_fits(op->reg.value);
             break;
         case ZYDIS_OPERAND_TYPE_MEMORY:
-            if (op->mem.type != ZYDIS_MEMOP_TYPE_MEM || ti->mem >= 0 || op->size < 8 ||
-                op->encoding != ZYDIS_OPERAND_ENCODING_MODRM_RM) {
+            if (!memory_fits(t, ti, op)) {
                 return false;
             }
             ti->mem = i;
@@ -126,6 +134,9 @@ static bool mnemonic_copies(const TransInsn *ti)
     case ZYDIS_MNEMONIC_BSF: /* for a host that has TZCNT and LZCNT, F3 is not a mere prefix */
     case ZYDIS_MNEMONIC_BSR:
         return !memchr(ti->bytes, 0xf3, ti->zi.raw.prefix_count);
+    case ZYDIS_MNEMONIC_VZEROUPPER: /* of as many registers as the mode has */
+    case ZYDIS_MNEMONIC_VZEROALL:
+        return ti->zi.machine_mode == ZYDIS_MACHINE_MODE_LONG_64;
     case ZYDIS_MNEMONIC_BT: /* with a register the index reaches beyond the operand */
     case ZYDIS_MNEMONIC_BTS:
     case ZYDIS_MNEMONIC_BTR:
@@ -181,7 +192,7 @@ static TransKind classify_copy(Trans *t, TransInsn *ti)
 {
     ti->x87 = x87_insn_uses(&ti->zi);
     if (!(ti->x87 ? x87_insn_copies(&ti->zi) : category_copies(&ti->zi)) ||
-        !mnemonic_copies(ti) || !operands_fit(ti) ||
+        !mnemonic_copies(ti) || !operands_fit(t, ti) || !trans_same_in_host(ti) ||
         ti->zi.encoding == ZYDIS_INSTRUCTION_ENCODING_XOP ||
         ti->zi.encoding == ZYDIS_INSTRUCTION_ENCODING_3DNOW) {
         return KIND_INTERPRET;
@@ -202,21 +213,47 @@ static TransKind classify_copy(Trans *t, TransInsn *ti)
                                                                             : KIND_INTERPRET;
 }
 
-/* Near branches, in their ordinary operand size. */
-static TransKind classify_branch(const TransInsn *ti)
+/* True if what is pushed or popped has a size that is translated. */
+static bool unit_fits(const Trans *t, const TransInsn *ti)
+{
+    return ti->zi.operand_width == 64 || !trans_code64(t);
+}
+
+/*
+ * True if a near branch has an operand size that occurs: the ordinary one, and in 16-bit code that
+ * of compilers for 32-bit code too.
+ */
+static bool branch_fits(const Trans *t, const TransInsn *ti)
 {
     const ZydisDecodedOperand *op = &ti->ops[0];
     bool relative = op->type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
 
-    if (ti->zi.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR ||
-        (ti->zi.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE)) {
-        return KIND_INTERPRET;
+    if (trans_code64(t) || (t->mode & MODE_CODE32)) {
+        if (ti->zi.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) {
+            return false;
+        }
+    } else if (relative && ti->zi.meta.category != ZYDIS_CATEGORY_RET &&
+               trans_target(t, ti) > UINT16_MAX) {
+        return false; /* beyond the limit that jit_mode() sees to */
     }
-    if (!relative && op->type == ZYDIS_OPERAND_TYPE_MEMORY && op->size != 64) {
+    return op->type != ZYDIS_OPERAND_TYPE_MEMORY ||
+           op->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN ||
+           (op->size == trans_unit(t, ti) * 8 && trans_segment_fits(t, op->mem.segment, false));
+}
+
+/* Near branches. */
+static TransKind classify_branch(const Trans *t, const TransInsn *ti)
+{
+    bool relative = ti->ops[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+
+    if (ti->zi.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR || !branch_fits(t, ti)) {
         return KIND_INTERPRET;
     }
     switch (ti->zi.meta.category) {
     case ZYDIS_CATEGORY_CALL:
+        if (!trans_segment_fits(t, ZYDIS_REGISTER_SS, true)) {
+            return KIND_INTERPRET;
+        }
         return relative ? KIND_CALL : KIND_CALL_INDIRECT;
     case ZYDIS_CATEGORY_UNCOND_BR:
         return relative ? KIND_JUMP : KIND_JUMP_INDIRECT;
@@ -226,29 +263,41 @@ static TransKind classify_branch(const TransInsn *ti)
                    ? KIND_JUMP_IF
                    : KIND_INTERPRET;
     default: /* IRET is one of the category too */
-        return ti->zi.mnemonic == ZYDIS_MNEMONIC_RET && ti->zi.operand_width == 64
+        return ti->zi.mnemonic == ZYDIS_MNEMONIC_RET && unit_fits(t, ti) &&
+                       trans_segment_fits(t, ZYDIS_REGISTER_SS, false)
                    ? KIND_RETURN
                    : KIND_INTERPRET;
     }
 }
 
+/* The stack pointer itself by another name than its own: what is popped is not all of it. */
+static bool is_part_of_sp(const Trans *t, ZydisRegister reg)
+{
+    return trans_guest_reg(reg) == R_RSP && reg != trans_sp_register(t);
+}
+
 static TransKind classify_stack(const Trans *t, const TransInsn *ti)
 {
     const ZydisDecodedOperand *op = &ti->ops[0];
+    bool push = ti->zi.mnemonic == ZYDIS_MNEMONIC_PUSH;
 
-    if (ti->zi.operand_width != 64) {
+    if (!unit_fits(t, ti) || !trans_segment_fits(t, ZYDIS_REGISTER_SS, push)) {
         return KIND_INTERPRET;
     }
     switch (ti->zi.mnemonic) {
     case ZYDIS_MNEMONIC_PUSH:
         return op->type == ZYDIS_OPERAND_TYPE_IMMEDIATE ||
-                       (op->type == ZYDIS_OPERAND_TYPE_MEMORY && op->size == 64) ||
+                       (op->type == ZYDIS_OPERAND_TYPE_MEMORY &&
+                        op->size == trans_unit(t, ti) * 8 &&
+                        trans_segment_fits(t, op->mem.segment, false)) ||
                        (op->type == ZYDIS_OPERAND_TYPE_REGISTER && is_gpr(op->reg.value))
                    ? KIND_PUSH
                    : KIND_INTERPRET;
     case ZYDIS_MNEMONIC_POP:
-        return op->type == ZYDIS_OPERAND_TYPE_REGISTER && is_gpr(op->reg.value) ? KIND_POP
-                                                                                : KIND_INTERPRET;
+        return op->type == ZYDIS_OPERAND_TYPE_REGISTER && is_gpr(op->reg.value) &&
+                       !is_part_of_sp(t, op->reg.value)
+                   ? KIND_POP
+                   : KIND_INTERPRET;
     default:
         return trans_classify_system(t, ti);
     }
@@ -256,7 +305,7 @@ static TransKind classify_stack(const Trans *t, const TransInsn *ti)
 
 static TransKind classify_x87_control(Trans *t, TransInsn *ti)
 {
-    if (!(t->mode & MODE_X87) || !operands_fit(ti)) {
+    if (!(t->mode & MODE_X87) || !operands_fit(t, ti)) {
         return KIND_INTERPRET;
     }
     ti->x87 = true;
@@ -274,10 +323,13 @@ static TransKind classify(Trans *t, TransInsn *ti)
     case ZYDIS_MNEMONIC_LEA:
         return KIND_LEA;
     case ZYDIS_MNEMONIC_LEAVE:
-        return ti->zi.operand_width == 64 ? KIND_LEAVE : KIND_INTERPRET;
+        return unit_fits(t, ti) && ti->zi.address_width == trans_sp_width(t) &&
+                       trans_segment_fits(t, ZYDIS_REGISTER_SS, false)
+                   ? KIND_LEAVE
+                   : KIND_INTERPRET;
     case ZYDIS_MNEMONIC_DIV:
     case ZYDIS_MNEMONIC_IDIV:
-        return ti->zi.operand_width >= 32 && operands_fit(ti) && ti->zi.opcode == 0xf7
+        return ti->zi.operand_width >= 32 && operands_fit(t, ti) && ti->zi.opcode == 0xf7
                    ? KIND_DIVIDE
                    : KIND_INTERPRET;
     case ZYDIS_MNEMONIC_NOP:
@@ -304,7 +356,7 @@ static TransKind classify(Trans *t, TransInsn *ti)
     case ZYDIS_CATEGORY_RET:
     case ZYDIS_CATEGORY_UNCOND_BR:
     case ZYDIS_CATEGORY_COND_BR:
-        return classify_branch(ti);
+        return classify_branch(t, ti);
     case ZYDIS_CATEGORY_PUSH:
     case ZYDIS_CATEGORY_POP:
         return classify_stack(t, ti);
@@ -383,24 +435,33 @@ static void liveness(Trans *t)
 
 /* --- stack groups ---------------------------------------------------------------------- */
 
+/* True if an access by @segment is one to the stack. */
+static bool is_stack_segment(const Trans *t, ZydisRegister segment)
+{
+    return trans_code64(t) ? segment != ZYDIS_REGISTER_FS && segment != ZYDIS_REGISTER_GS
+                           : segment == ZYDIS_REGISTER_SS;
+}
+
 /* Where the instruction's stack access lies, from the stack pointer before it. */
-static bool stack_access(const TransInsn *ti, int64_t *disp, unsigned *size, bool *write)
+static bool stack_access(const Trans *t, const TransInsn *ti, int64_t *disp, unsigned *size,
+                         bool *write)
 {
     const ZydisDecodedOperand *op;
+    unsigned unit = trans_unit(t, ti);
 
     switch (ti->kind) {
     case KIND_PUSH:
     case KIND_PUSHF:
     case KIND_CALL:
     case KIND_CALL_INDIRECT:
-        *disp = -8;
-        *size = 8;
+        *disp = -(int)unit;
+        *size = unit;
         *write = true;
         return true;
     case KIND_POP:
     case KIND_RETURN:
         *disp = 0;
-        *size = 8;
+        *size = unit;
         *write = false;
         return true;
     case KIND_COPY:
@@ -413,8 +474,8 @@ static bool stack_access(const TransInsn *ti, int64_t *disp, unsigned *size, boo
         *disp = op->mem.disp.value;
         *size = op->size / 8;
         *write = op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
-        return op->mem.base == ZYDIS_REGISTER_RSP && op->mem.index == ZYDIS_REGISTER_NONE &&
-               op->mem.segment != ZYDIS_REGISTER_FS && op->mem.segment != ZYDIS_REGISTER_GS &&
+        return op->mem.base == trans_sp_register(t) && op->mem.index == ZYDIS_REGISTER_NONE &&
+               is_stack_segment(t, op->mem.segment) &&
                ABS(*disp) < GROUP_SPAN * 4 && !trans_wants_alignment(ti, *size);
     default:
         return false;
@@ -427,9 +488,10 @@ static bool writes_rsp(const TransInsn *ti)
 }
 
 /* How the instruction moves the stack pointer; false if that is not known now. */
-static bool stack_step(const TransInsn *ti, int64_t *step)
+static bool stack_step(const Trans *t, const TransInsn *ti, int64_t *step)
 {
     const ZydisDecodedOperand *ops = ti->ops;
+    ZydisRegister sp = trans_sp_register(t);
 
     *step = 0;
     switch (ti->kind) {
@@ -437,16 +499,16 @@ static bool stack_step(const TransInsn *ti, int64_t *step)
     case KIND_PUSHF:
     case KIND_CALL:
     case KIND_CALL_INDIRECT:
-        *step = -8;
+        *step = -(int)trans_unit(t, ti);
         return true;
     case KIND_POP:
-        *step = 8;
+        *step = trans_unit(t, ti);
         return trans_guest_reg(ops[0].reg.value) != R_RSP;
     case KIND_LEAVE:
     case KIND_VIEW: /* the checks are void, if not the stack pointer */
         return false;
     case KIND_LEA:
-        if (ops[0].reg.value == ZYDIS_REGISTER_RSP && ops[1].mem.base == ZYDIS_REGISTER_RSP &&
+        if (ops[0].reg.value == sp && ops[1].mem.base == sp &&
             ops[1].mem.index == ZYDIS_REGISTER_NONE) {
             *step = ops[1].mem.disp.value;
             return true;
@@ -454,7 +516,7 @@ static bool stack_step(const TransInsn *ti, int64_t *step)
         return !writes_rsp(ti);
     case KIND_COPY:
         if (ops[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
-            ops[0].reg.value == ZYDIS_REGISTER_RSP && ops[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+            ops[0].reg.value == sp && ops[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
             if (ti->zi.mnemonic == ZYDIS_MNEMONIC_SUB) {
                 *step = -ops[1].imm.value.s;
                 return true;
@@ -522,7 +584,8 @@ static void stack_groups(Trans *t)
         ti->sp = sp;
         ti->group = -1;
         ti->check = -1;
-        if (!(t->tb->no_groups & JIT_NO_STACK) && stack_access(ti, &disp, &size, &write)) {
+        if (!(t->tb->no_groups & JIT_NO_STACK) &&
+            stack_access(t, ti, &disp, &size, &write)) {
             int64_t low = sp + disp, high = low + size;
 
             if (group < 0 || !group_extend(&t->groups[group], low, high, write, i)) {
@@ -531,7 +594,7 @@ static void stack_groups(Trans *t)
             }
             ti->group = group;
         }
-        if (stack_step(ti, &step)) {
+        if (stack_step(t, ti, &step)) {
             sp += step;
         } else {
             sp = 0;
@@ -549,14 +612,18 @@ static bool writes_register(const TransInsn *ti, ZydisRegister reg)
     return is_gpr(reg) && ti->writes >> trans_guest_reg(reg) & 1;
 }
 
-/* An operand whose check others may share: in 64-bit addresses from a register, unaligned. */
-static bool groupable(const TransInsn *ti)
+/*
+ * An operand whose check others may share: in full addresses from a register, unaligned. What lies
+ * on one page does not wrap, however wide addresses are.
+ */
+static bool groupable(const Trans *t, const TransInsn *ti)
 {
     const ZydisDecodedOperand *op = &ti->ops[ti->mem];
 
     return op->mem.base != ZYDIS_REGISTER_NONE && op->mem.base != ZYDIS_REGISTER_RIP &&
-           ti->zi.address_width == 64 && op->mem.segment != ZYDIS_REGISTER_FS &&
-           op->mem.segment != ZYDIS_REGISTER_GS && ABS(op->mem.disp.value) < (1 << 30) &&
+           (ti->zi.address_width == 64 || !trans_code64(t)) &&
+           op->mem.segment != ZYDIS_REGISTER_FS && op->mem.segment != ZYDIS_REGISTER_GS &&
+           ABS(op->mem.disp.value) < (1 << 30) &&
            !trans_wants_alignment(ti, op->size / 8) && trans_spilled_operands(ti) < 2;
 }
 
@@ -573,8 +640,8 @@ static bool address_join(AddressGroup *group, TransInsn *ti, unsigned insn)
     int64_t low = MIN(group->low, operand_place(ti));
     int64_t high = MAX(group->high, operand_place(ti) + op->size / 8);
 
-    if (group->base != op->mem.base || group->index != op->mem.index ||
-        group->scale != op->mem.scale || high - low > GROUP_SPAN) {
+    if (group->segment != op->mem.segment || group->base != op->mem.base ||
+        group->index != op->mem.index || group->scale != op->mem.scale || high - low > GROUP_SPAN) {
         return false;
     }
     group->low = low;
@@ -591,6 +658,7 @@ static void address_new(Trans *t, TransInsn *ti, unsigned insn)
 
     ti->address = t->address_count++;
     t->addresses[ti->address] = (AddressGroup){
+        .segment = op->mem.segment,
         .base = op->mem.base,
         .index = op->mem.index,
         .scale = op->mem.scale,
@@ -605,7 +673,7 @@ static void address_new(Trans *t, TransInsn *ti, unsigned insn)
     };
 }
 
-/* True if the instruction moves 64-bit register @reg by a constant. */
+/* True if the instruction moves address register @reg by a constant. */
 static bool register_step(const TransInsn *ti, ZydisRegister reg, int64_t *step)
 {
     const ZydisDecodedOperand *ops = ti->ops;
@@ -613,7 +681,7 @@ static bool register_step(const TransInsn *ti, ZydisRegister reg, int64_t *step)
     if (ti->kind == KIND_LEA) {
         *step = ops[1].mem.disp.value;
         return ops[0].reg.value == reg && ops[1].mem.base == reg &&
-               ops[1].mem.index == ZYDIS_REGISTER_NONE && ti->zi.address_width == 64;
+               ops[1].mem.index == ZYDIS_REGISTER_NONE;
     }
     if (ti->kind != KIND_COPY || ops[0].type != ZYDIS_OPERAND_TYPE_REGISTER ||
         ops[0].reg.value != reg) {
@@ -650,10 +718,13 @@ static bool follow(const TransInsn *ti, ZydisRegister reg, int64_t *moved)
     return true;
 }
 
-/* Each register once. */
-static void follow_all(const TransInsn *ti, int64_t *moved)
+/* Each register once, by all names that addresses have for it. */
+static void follow_all(const Trans *t, const TransInsn *ti, int64_t *moved)
 {
-    for (ZydisRegister reg = ZYDIS_REGISTER_RAX; reg <= ZYDIS_REGISTER_R15; reg++) {
+    ZydisRegister first = trans_code64(t) ? ZYDIS_REGISTER_RAX : ZYDIS_REGISTER_AX;
+    ZydisRegister last = trans_code64(t) ? ZYDIS_REGISTER_R15 : ZYDIS_REGISTER_EDI;
+
+    for (ZydisRegister reg = first; reg <= last; reg++) {
         follow(ti, reg, moved);
     }
 }
@@ -681,12 +752,12 @@ static void find_addresses(Trans *t)
             const ZydisDecodedOperandMem *mem = &ti->ops[ti->mem].mem;
 
             ti->shift = moved_by(moved, mem->index) * mem->scale;
-            if (mem->base >= ZYDIS_REGISTER_RAX && mem->base <= ZYDIS_REGISTER_R15) {
+            if (is_gpr(mem->base)) {
                 ti->shift += moved_by(moved, mem->base);
             }
         }
         if (!(t->tb->no_groups & JIT_NO_ADDRESS) && ti->mem >= 0 && ti->group < 0 &&
-            ti->kind == KIND_COPY && groupable(ti)) {
+            ti->kind == KIND_COPY && groupable(t, ti)) {
             for (unsigned g = 0; g < G_N_ELEMENTS(open) && !joined; g++) {
                 if (open[g] >= 0 && address_join(&t->addresses[open[g]], ti, i)) {
                     ti->address = open[g];
@@ -706,7 +777,7 @@ static void find_addresses(Trans *t)
             }
         }
         if (ti->writes && (ti->write || ti->kind == KIND_LEA)) {
-            follow_all(ti, moved);
+            follow_all(t, ti, moved);
         }
     }
 }

@@ -214,8 +214,8 @@ static void read_control(Trans *t)
     unsigned guest = trans_guest_reg(trans_cur(t)->ops[0].reg.value);
     unsigned host = trans_host_reg(guest);
 
-    emit_load(&t->a, host == H_NONE ? H_R10 : host,
-              control_register(trans_cur(t)->ops[1].reg.value));
+    emit_op_mem(&t->a, trans_code64(t), 0x8b, host == H_NONE ? H_R10 : host,
+                control_register(trans_cur(t)->ops[1].reg.value));
     if (host == H_NONE) {
         emit_store(&t->a, H_R10, GS_REG(guest));
     }

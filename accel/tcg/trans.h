@@ -42,7 +42,7 @@ typedef struct StackGroup {
 
 /* Accesses by the same registers, which do not change meanwhile, that one check serves. */
 typedef struct AddressGroup {
-    ZydisRegister base, index;
+    ZydisRegister segment, base, index;
     uint8_t scale;
     bool write;
     uint8_t first, last;    /* instructions */
@@ -140,8 +140,8 @@ void trans_clobber_flags(Trans *t, unsigned live);
 void trans_need_flags(Trans *t);
 /* Guest register @guest in its host register or, from memory, in @temp. */
 unsigned trans_read_reg(Trans *t, unsigned guest, unsigned temp);
-/* The address of operand @mem of the current instruction into @to (r10 is clobbered too). */
-void trans_address(Trans *t, const ZydisDecodedOperand *mem, bool segment, unsigned to);
+/* The offset of operand @mem in its segment into @to (r10 is clobbered too). */
+void trans_address(Trans *t, const ZydisDecodedOperand *mem, unsigned to);
 /*
  * Checks an access to @mem and gives its host operand; flags are clobbered. With @align the access
  * must be aligned to its size.
@@ -151,6 +151,8 @@ HostMem trans_memory(Trans *t, const ZydisDecodedOperand *mem, unsigned size, bo
 /* The same for [stack pointer + @disp]; a group's check is made when it is first used. */
 HostMem trans_stack(Trans *t, int32_t disp, unsigned size, bool write);
 void trans_check_group(Trans *t, int number);
+/* r8 = @base + @disp, in the bits that are the stack pointer; keeps flags. */
+void trans_load_sp(Trans *t, unsigned base, int32_t disp);
 /* Makes r8 the guest's stack pointer. */
 void trans_commit_sp(Trans *t);
 /* True if host register @reg holds something that the instructions behind this one rely on. */
@@ -165,6 +167,46 @@ void trans_interpret(Trans *t);
 void trans_string(Trans *t);
 /* Loads the vector state that the current instruction needs, if it is not. */
 void trans_need_vector(Trans *t);
+
+/* --- segment.c: what 16- and 32-bit code takes ------------------------------------------ */
+
+/* True if the block may access @segment as its mode is; else the interpreter must. */
+bool trans_segment_fits(const Trans *t, ZydisRegister segment, bool write);
+/*
+ * Makes the address in @pointer, which lies in @segment, a linear one, after the checks of @size
+ * bytes there. Clobbers r10 and flags. @flags: SITE_* of a check for a group.
+ */
+void trans_segment(Trans *t, ZydisRegister segment, unsigned pointer, unsigned size, bool write,
+                   unsigned flags);
+/* The stack pointer's offset @disp into @to, as wide as it is. Keeps flags. */
+void trans_sp_address(Trans *t, int32_t disp, unsigned to);
+/* Bits of the stack pointer. */
+static inline unsigned trans_sp_width(const Trans *t)
+{
+    return t->mode & MODE_CODE64 ? 64 : t->mode & MODE_SS32 ? 32 : 16;
+}
+/* The stack pointer of the block's mode as an operand. */
+ZydisRegister trans_sp_register(const Trans *t);
+/* Bytes that the instruction pushes or pops, or its operand has. */
+unsigned trans_unit(const Trans *t, const TransInsn *ti);
+/* Where a direct branch leads. */
+uint64_t trans_target(const Trans *t, const TransInsn *ti);
+/* False for encodings that would be another instruction in the host's mode. */
+bool trans_same_in_host(const TransInsn *ti);
+/* True if the prefix 66 says how wide operands are, which is the other way round in 16-bit code. */
+bool trans_turns_66(const TransInsn *ti);
+/* True if the host's copy takes a prefix 66 that the guest's has not. */
+bool trans_takes_66(const TransInsn *ti);
+/*
+ * Opcodes that mean something else in 64-bit code, and those without ModRM for a memory operand:
+ * the one-byte opcode with a ModRM byte that does the same, and its register field in *@reg, or 0.
+ */
+uint8_t trans_other_opcode(const TransInsn *ti, uint8_t *reg);
+
+static inline bool trans_code64(const Trans *t)
+{
+    return t->mode & MODE_CODE64;
+}
 
 /* --- rewrite.c ------------------------------------------------------------------------ */
 

@@ -37,6 +37,9 @@ static void lea_into(Trans *t, unsigned to)
         m.scale = mem->mem.scale >= 8 ? 3 : mem->mem.scale >> 1;
     }
     emit_op_mem(&t->a, ti->zi.operand_width == 64 && !short_address, 0x8d, to, m);
+    if (ti->zi.address_width == 16) {
+        emit_op_reg(&t->a, false, 0x0fb7, to, to);
+    }
 }
 
 static bool trans_lea(Trans *t)
@@ -115,7 +118,7 @@ static bool jumps_back(Trans *t)
     case KIND_JUMP:
     case KIND_JUMP_IF:
     case KIND_CALL:
-        return last->ops[0].imm.value.s < 0;
+        return (int64_t)(trans_target(t, last) - (t->rip + last->offset)) <= 0;
     default:
         return false;
     }
@@ -174,14 +177,18 @@ static void note_place(Trans *t)
     t->tb->insns[t->cur].sp_lag = t->sp_lag;
 }
 
-/* True if the stack pointer is an operand, other than as the base of an address. */
-static bool names_sp(const TransInsn *ti)
+/* True if the stack pointer is an operand, other than as the base of an address of its width. */
+static bool names_sp(const Trans *t, const TransInsn *ti)
 {
     for (unsigned i = 0; i < ti->zi.operand_count_visible; i++) {
         const ZydisDecodedOperand *op = &ti->ops[i];
 
         if (op->type == ZYDIS_OPERAND_TYPE_REGISTER && op->reg.value >= ZYDIS_REGISTER_AL &&
             op->reg.value <= ZYDIS_REGISTER_R15 && trans_guest_reg(op->reg.value) == R_RSP) {
+            return true;
+        }
+        if (op->type == ZYDIS_OPERAND_TYPE_MEMORY && op->mem.base == ZYDIS_REGISTER_ESP &&
+            trans_sp_register(t) == ZYDIS_REGISTER_SP) {
             return true;
         }
     }
@@ -193,7 +200,7 @@ static void begin_insn(Trans *t)
 {
     const TransInsn *ti = trans_cur(t);
 
-    if (names_sp(ti)) {
+    if (names_sp(t, ti)) {
         trans_commit_sp(t);
     }
     note_place(t);
@@ -421,12 +428,23 @@ static uint64_t host_ns(void)
     return now.tv_sec * (uint64_t)1000000000 + now.tv_nsec;
 }
 
+/* Outside 64-bit code RIP must not outgrow the bits that salts leave to it (salts.c). */
+static bool rip_has_room(const X86CPU *cpu, const Block *block, uint32_t mode)
+{
+    uint64_t end = cpu->cpu_rip + block->bytes;
+
+    return mode & MODE_CODE64 || end <= (mode & MODE_CODE32 ? UINT32_MAX : UINT16_MAX);
+}
+
 TransBlock *jit_translate(Jit *jit, Block *block, uint32_t mode, unsigned no_groups)
 {
     Trans *t = jit->trans;
     TransBlock *tb;
     uint64_t begin;
 
+    if (!rip_has_room(jit->cpu, block, mode)) {
+        return NULL;
+    }
     if (!room_left(&jit->buffer, block->count) || jit->slot_count + LINKS_MAX > JIT_SLOTS) {
         jit->flush_wanted = true;
         return NULL;

@@ -7,6 +7,8 @@
 
 #include <cpuid.h>
 
+#include "target-i386/interp/vector.h"
+
 /* The parts of an XSAVE image (SDM 1, 13.4) that X87State has at the same offsets. */
 #define IMAGE(at) \
     ((HostMem){H_NONE, H_NONE, 0, true, CPU_FIELD(jit.x87_image) + (int32_t)(at)})
@@ -160,5 +162,5 @@ void jit_x87_settle_ip(X86CPU *cpu)
     for (unsigned i = 0; tb->insns[i + 1].host <= offset; i++) {
         rip += tb->block->insns[i].len;
     }
-    cpu->x87.fip = rip;
+    cpu->x87.fip = x87_far_pointer(cpu, SEG_CS, rip);
 }

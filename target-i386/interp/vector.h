@@ -120,6 +120,11 @@ void mmx_enter(X86CPU *cpu);
 /* Moves TOP; the registers stay where they are, so that ST(n) is another one. */
 void x87_set_top(X86CPU *cpu, unsigned top);
 void x87_init(X86CPU *cpu);
+/*
+ * An instruction or data pointer as we keep it: outside 64-bit code with a selector, in bits 47:32,
+ * unless the CPU model has dropped them (CPUID.7:EBX bit 13).
+ */
+uint64_t x87_far_pointer(const X86CPU *cpu, SegReg seg, uint64_t offset);
 /* FSW.ES and B follow from the flags and masks. */
 void x87_update_summary(X86CPU *cpu);
 InsnFn *x87_select_control(const InsnSource *src, Insn *insn);

@@ -72,11 +72,7 @@ typedef union X87Image {
     uint8_t bytes[512];
 } __attribute__((aligned(64))) X87Image;
 
-/*
- * Outside 64-bit code, instruction and data pointers have selectors, kept in bits 47:32 of ours
- * unless the CPU model has dropped them (CPUID.7:EBX bit 13).
- */
-static uint64_t far_pointer(X86CPU *cpu, SegReg seg, uint64_t offset)
+uint64_t x87_far_pointer(const X86CPU *cpu, SegReg seg, uint64_t offset)
 {
     if (cpu_code64(cpu)) {
         return offset;
@@ -100,10 +96,10 @@ static void x87_take(X86CPU *cpu, const Insn *insn, const X87Image *image)
     x87->ftw = image->state.ftw;
     memcpy(x87->st, image->state.st, sizeof(x87->st));
     if (image->state.fip) {
-        x87->fip = far_pointer(cpu, SEG_CS, cpu->cpu_rip);
+        x87->fip = x87_far_pointer(cpu, SEG_CS, cpu->cpu_rip);
     }
     if (image->state.fdp) {
-        x87->fdp = far_pointer(cpu, insn->seg, insn_effective(cpu, insn));
+        x87->fdp = x87_far_pointer(cpu, insn->seg, insn_effective(cpu, insn));
     }
     if (image->state.fop) {
         x87->fop = insn->aux | (insn->aux2 & 7) << 8;

@@ -24,7 +24,7 @@ typedef struct Fields {
     unsigned reg, rm, vvvv; /* five bits; rm is the base register of memory */
     unsigned index;         /* SIB index, 4: none */
     bool sib, displaced;
-    bool rip;        /* relative to the instruction pointer */
+    bool rip;        /* relative to the instruction pointer, in 32-bit code a constant */
     uint8_t segment; /* prefix, or 0 */
 } Fields;
 
@@ -179,7 +179,7 @@ static void assemble(InsnCase *test, const Form *form, const Fields *fields, Ran
     put_immediates(&out, form, random);
     if (fields->rip) {
         uint32_t target = DATA_VA + random_below(random, DATA_SIZE);
-        uint32_t disp = target - (uint32_t)(test->rip + out.n);
+        uint32_t disp = form->mode == TEST_64 ? target - (uint32_t)(test->rip + out.n) : target;
 
         memcpy(buffer + modrm + 1, &disp, 4);
     }

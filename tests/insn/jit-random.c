@@ -4,7 +4,8 @@
  * random state. What the translator computes must be what one of the other two computes, in every
  * register, flag and byte; insn-diff compares those two.
  *
- *     jit-random [--seed S] [--seconds N] [--first I] [--count N] [--forms] [--known]
+ *     jit-random [--mode 64|32] [--seed S] [--seconds N] [--first I] [--count N] [--forms]
+ *                [--known]
  *
  * Sequence I of a seed is the same in every run: --first I --count 1 runs one that failed again.
  */
@@ -22,6 +23,7 @@ static gint64 option_seed = -1, option_first, option_count;
 static int option_seconds = 20;
 static int option_failures = 10;
 static gboolean option_forms, option_known, option_no_host;
+static int option_mode = 64;
 
 static const GOptionEntry options[] = {
     {"seed", 's', 0, G_OPTION_ARG_INT64, &option_seed, "seed (default: the time)", "S"},
@@ -32,6 +34,7 @@ static const GOptionEntry options[] = {
     {"forms", 'f', 0, G_OPTION_ARG_NONE, &option_forms, "every form once, in order, then end",
      NULL},
     {"known", 'k', 0, G_OPTION_ARG_NONE, &option_known, "those that once failed, then end", NULL},
+    {"mode", 'm', 0, G_OPTION_ARG_INT, &option_mode, "64-bit or 32-bit code (64)", "BITS"},
     {"no-host", 0, 0, G_OPTION_ARG_NONE, &option_no_host, "against the interpreter only (gdb)",
      NULL},
     {NULL},
@@ -262,7 +265,7 @@ int main(int argc, char **argv)
     if (!option_no_host && !native_init()) {
         return 1;
     }
-    forms = forms_enumerate(TEST_64);
+    forms = forms_enumerate(option_mode == 32 ? TEST_32 : TEST_64);
     sequence_init(forms);
     guest_init();
     failed = option_known ? run_known(forms) : run_all(forms);

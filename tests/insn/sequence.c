@@ -20,8 +20,9 @@ static bool form_fits(const Form *form)
 {
     const char *name = ZydisMnemonicGetString(form->mnemonic);
 
-    return !form->vsib && !form->moffs && !g_str_has_prefix(name, "xsave") &&
-           !g_str_has_prefix(name, "xrstor") && !g_str_has_prefix(name, "fxrstor");
+    return !form->vsib && (!form->moffs || form->mode == TEST_32) &&
+           !g_str_has_prefix(name, "xsave") && !g_str_has_prefix(name, "xrstor") &&
+           !g_str_has_prefix(name, "fxrstor");
 }
 
 static Bucket form_bucket(const Form *form)
@@ -140,10 +141,10 @@ static unsigned code_length(const Sequence *seq)
     return last ? last->offset + last->len : 0;
 }
 
-static bool decode_at(SequenceInsn *insn, const uint8_t *bytes, unsigned len)
+static bool decode_at(const Sequence *seq, SequenceInsn *insn, const uint8_t *bytes, unsigned len)
 {
     return ZYAN_SUCCESS(
-        ZydisDecoderDecodeFull(form_decoder(TEST_64), bytes, len, &insn->zi, insn->ops));
+        ZydisDecoderDecodeFull(form_decoder(seq->test.mode), bytes, len, &insn->zi, insn->ops));
 }
 
 static void append(Sequence *seq, const uint8_t *bytes, unsigned len, unsigned relative)
@@ -156,7 +157,7 @@ static void append(Sequence *seq, const uint8_t *bytes, unsigned len, unsigned r
     insn->relative = relative;
     insn->patches = false;
     memcpy(seq->test.bytes + offset, bytes, len);
-    if (!decode_at(insn, bytes, len)) {
+    if (!decode_at(seq, insn, bytes, len)) {
         g_error("a made instruction does not decode");
     }
 }
@@ -192,6 +193,26 @@ static bool append_form(Sequence *seq, const Form *form, Random *random)
     return false;
 }
 
+/* The same in 32-bit code, which must say where it lies. */
+static void append_computed_jump32(Sequence *seq, Random *random)
+{
+    static const uint8_t mov_eax[] = {0xb8, 0, 0, 0, 0};
+    static const uint8_t tails[][2] = {
+        {0xff, 0xe0}, /* jmp eax */
+        {0xff, 0xd0}, /* call eax */
+        {0x50, 0xc3}, /* push eax; ret */
+    };
+    const uint8_t *tail = tails[random_below(random, G_N_ELEMENTS(tails))];
+
+    append(seq, mov_eax, sizeof(mov_eax), 4);
+    if (tail[1] == 0xc3) {
+        append(seq, tail, 1, 0);
+        append(seq, tail + 1, 1, 0);
+    } else {
+        append(seq, tail, 2, 0);
+    }
+}
+
 /* Where a register named in a jump of its own leads: a label a few instructions on. */
 static void append_computed_jump(Sequence *seq, Random *random)
 {
@@ -210,6 +231,11 @@ static void append_computed_jump(Sequence *seq, Random *random)
     };
     unsigned i = random_below(random, G_N_ELEMENTS(tails));
 
+    if (seq->test.mode == TEST_32) {
+        append_computed_jump32(seq, random);
+        return;
+    }
+
     append(seq, tails[i].r10 ? lea_r10 : lea_rax, 7, 4);
     if (tails[i].bytes[tails[i].len - 1] == 0xc3) {
         append(seq, tails[i].bytes, tails[i].len - 1, 0);
@@ -219,7 +245,7 @@ static void append_computed_jump(Sequence *seq, Random *random)
     }
 }
 
-/* sub or add rsp, imm8; lea rsp, [rsp + imm8]; push and pop of R8 to R11 */
+/* sub or add rsp, imm8; lea rsp, [rsp + imm8]; push and pop of R8 to R11, or EAX to EBX */
 static void append_stack(Sequence *seq, Random *random)
 {
     uint8_t imm = (random_below(random, 16) - 8) * 8;
@@ -227,16 +253,17 @@ static void append_stack(Sequence *seq, Random *random)
     const uint8_t lea[] = {0x48, 0x8d, 0x64, 0x24, imm};
     const uint8_t push[] = {0x41, 0x50 | random_below(random, 4)};
     const uint8_t pop[] = {0x41, 0x5a | random_below(random, 2)};
+    unsigned rex = seq->test.mode == TEST_64; /* else the same without */
 
     switch (random_below(random, 4)) {
-    case 0: append(seq, sub, sizeof(sub), 0); break;
-    case 1: append(seq, lea, sizeof(lea), 0); break;
-    case 2: append(seq, push, sizeof(push), 0); break;
-    default: append(seq, pop, sizeof(pop), 0); break;
+    case 0: append(seq, sub + !rex, sizeof(sub) - !rex, 0); break;
+    case 1: append(seq, lea + !rex, sizeof(lea) - !rex, 0); break;
+    case 2: append(seq, push + !rex, sizeof(push) - !rex, 0); break;
+    default: append(seq, pop + !rex, sizeof(pop) - !rex, 0); break;
     }
 }
 
-/* add byte or dword [rip], imm8, with LOCK sometimes: set_patches() says to what */
+/* add byte or dword [rip], imm8 (in 32-bit code: [address]), with LOCK sometimes: set_patches() says to what */
 static void append_patch(Sequence *seq, Random *random)
 {
     bool locked = random_below(random, 4) == 0, wide = random_below(random, 3) == 0;
@@ -248,18 +275,19 @@ static void append_patch(Sequence *seq, Random *random)
 
 static void open_loop(Sequence *seq, Random *random)
 {
-    /* mov r15d, 2 to 9 */
-    const uint8_t mov[] = {0x41, 0xbf, 2 + random_below(random, 8), 0, 0, 0};
+    /* mov r15d, 2 to 9; in 32-bit code EBP */
+    bool narrow = seq->test.mode == TEST_32;
+    const uint8_t mov[] = {0x41, narrow ? 0xbd : 0xbf, 2 + random_below(random, 8), 0, 0, 0};
 
     seq->loop_open = true;
-    seq->loop_register = 15;
-    append(seq, mov, sizeof(mov), 0);
+    seq->loop_register = narrow ? 5 : 15;
+    append(seq, mov + narrow, sizeof(mov) - narrow, 0);
 }
 
-/* dec r15; jnz start: unless that would carry undefined flags to the start */
+/* dec r15 or ebp; jnz start: unless that would carry undefined flags to the start */
 static void close_loop(Sequence *seq, unsigned start)
 {
-    static const uint8_t dec[] = {0x49, 0xff, 0xcf};
+    static const uint8_t dec[] = {0x49, 0xff, 0xcf}, dec32[] = {0x4d};
     uint8_t jnz[] = {0x0f, 0x85, 0, 0, 0, 0};
     int32_t back;
 
@@ -267,7 +295,11 @@ static void close_loop(Sequence *seq, unsigned start)
     if (seq->undefined[seq->count] & ~seq->undefined[start] & ZYDIS_CPUFLAG_CF) {
         return;
     }
-    append(seq, dec, sizeof(dec), 0);
+    if (seq->test.mode == TEST_64) {
+        append(seq, dec, sizeof(dec), 0);
+    } else {
+        append(seq, dec32, sizeof(dec32), 0);
+    }
     back = seq->insns[start].offset - (int32_t)(code_length(seq) + sizeof(jnz));
     memcpy(jnz + 2, &back, 4);
     append(seq, jnz, sizeof(jnz), 0);
@@ -284,16 +316,19 @@ static void set_branches(Sequence *seq, Random *random)
         if (!insn->relative) {
             continue;
         }
-        if (insn->zi.mnemonic == ZYDIS_MNEMONIC_LEA) { /* behind the jump that follows it */
+        if (!insn->zi.meta.branch_type) { /* behind the jump that follows it */
             target = i + 3 + random_below(random, 2);
         }
         distance = target >= seq->count ? (int)(code_length(seq) - next)
                                         : seq->insns[target].offset - (int)next;
+        if (insn->zi.mnemonic == ZYDIS_MNEMONIC_MOV) {
+            distance += (int32_t)seq->test.rip + (int32_t)next;
+        }
         if (insn->relative == 1 && distance > 127) {
             distance = 0;
         }
         memcpy(seq->test.bytes + next - insn->relative, &distance, insn->relative);
-        decode_at(insn, seq->test.bytes + insn->offset, insn->len);
+        decode_at(seq, insn, seq->test.bytes + insn->offset, insn->len);
     }
 }
 
@@ -320,9 +355,9 @@ static void set_patches(Sequence *seq, Random *random)
             at = to->offset + random_below(random, to->len);
             end[-1] = 0;
         }
-        at -= insn->offset + insn->len;
+        at += seq->test.mode == TEST_32 ? (int32_t)seq->test.rip : -(insn->offset + insn->len);
         memcpy(end - 5, &at, 4);
-        decode_at(insn, seq->test.bytes + insn->offset, insn->len);
+        decode_at(seq, insn, seq->test.bytes + insn->offset, insn->len);
     }
 }
 
@@ -342,15 +377,19 @@ static void note_undefined(Sequence *seq, unsigned from)
 static void choose_addressing(Sequence *seq, Random *random)
 {
     static const uint8_t choices[] = {0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
+    static const uint8_t choices32[] = {0, 1, 2, 3, 6, 7};
+    bool narrow = seq->test.mode == TEST_32;
+    const uint8_t *from = narrow ? choices32 : choices;
+    unsigned count = narrow ? G_N_ELEMENTS(choices32) : G_N_ELEMENTS(choices);
     CaseAddressing *how = &seq->addressing;
 
     how->bases[0] = 4; /* the stack pointer, twice as often */
     how->bases[1] = 4;
     for (unsigned i = 2; i < sizeof(how->bases); i++) {
-        how->bases[i] = choices[random_below(random, G_N_ELEMENTS(choices))];
+        how->bases[i] = from[random_below(random, count)];
     }
     do {
-        how->indices[0] = choices[random_below(random, G_N_ELEMENTS(choices))];
+        how->indices[0] = from[random_below(random, count)];
     } while (memchr(how->bases, how->indices[0], sizeof(how->bases)));
     how->indices[1] = how->indices[0];
     how->segments = random_below(random, 8) == 0;
@@ -402,9 +441,9 @@ void sequence_make(Sequence *seq, const Form *wanted, unsigned length, bool patc
     unsigned at = random_below(random, length), loop = UINT_MAX, suits = 0;
 
     memset(seq, 0, sizeof(*seq));
-    choose_addressing(seq, random);
-    seq->test.mode = TEST_64;
     seq->test.form = wanted ? wanted : pick_form(random);
+    seq->test.mode = seq->test.form->mode;
+    choose_addressing(seq, random);
     seq->test.addressing = &seq->addressing;
     seq->test.rip = CODE_VA + 0x800 + random_below(random, 64);
     if (random_below(random, 4) == 0) {
