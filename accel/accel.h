@@ -69,6 +69,11 @@ typedef struct VcpuOps {
      * parked. NULL: it always is.
      */
     void (*take_state)(Vcpu *vcpu);
+    /*
+     * Appends what the engine did for this vCPU, for people, while it is parked. NULL: nothing to
+     * tell.
+     */
+    void (*describe)(Vcpu *vcpu, GString *out);
     /* Guest TSC now, for the local APIC's deadline timer; NULL: CLOCK_VM counted at tsc_hz. */
     uint64_t (*read_tsc)(Vcpu *vcpu);
 } VcpuOps;

@@ -85,23 +85,58 @@ static void print_registers(const X86CPU *cpu, GString *out)
     g_string_append_printf(out, "EFER=%016" G_GINT64_MODIFIER "x\n", cpu->efer);
 }
 
-/* A CPU's registers are its thread's: it stands still while they are read. */
-static void info_registers(Monitors *monitors, GString *out)
+/* A CPU's state is its thread's: it stands still while @print reads it. */
+static void for_each_cpu(Monitors *monitors, GString *out,
+                         void (*print)(Vcpu *vcpu, GString *out))
 {
     Machine *machine = monitors->context.machine;
 
     for (unsigned i = 0; i < machine->vcpus->len; i++) {
         Vcpu *vcpu = g_ptr_array_index(machine->vcpus, i);
+
         vcpu_pause(vcpu);
-        if (vcpu->ops->take_state) {
-            vcpu->ops->take_state(vcpu);
-        }
-        g_string_append_printf(out, "\nCPU#%u\n", i);
-        print_registers(x86_cpu(vcpu), out);
+        print(vcpu, out);
         if (machine->power == POWER_RUNNING) {
             vcpu_resume(vcpu);
         }
     }
+}
+
+static void print_state(Vcpu *vcpu, GString *out)
+{
+    if (vcpu->ops->take_state) {
+        vcpu->ops->take_state(vcpu);
+    }
+    g_string_append_printf(out, "\nCPU#%u\n", vcpu->index);
+    print_registers(x86_cpu(vcpu), out);
+}
+
+static void info_registers(Monitors *monitors, GString *out)
+{
+    for_each_cpu(monitors, out, print_state);
+}
+
+static void print_engine(Vcpu *vcpu, GString *out)
+{
+    g_string_append_printf(out, "CPU #%u:\n", vcpu->index);
+    if (vcpu->ops->describe) {
+        vcpu->ops->describe(vcpu, out);
+    } else {
+        g_string_append(out, "its code is not translated\n");
+    }
+}
+
+static void info_jit(Monitors *monitors, GString *out)
+{
+    for_each_cpu(monitors, out, print_engine);
+}
+
+Jv *qmp_x_query_jit(Monitors *monitors, const Jv *args, GError **error)
+{
+    g_autoptr(GString) out = g_string_new(NULL);
+
+    info_jit(monitors, out);
+    return jv_set_string(jv_object(), "human-readable-text", out->str);
 }
 
 static void info_stats(Monitors *monitors, GString *out)
@@ -170,6 +205,7 @@ static const struct {
 } info_topics[] = {
     { "chardev", info_chardev, "character devices" },
     { "cpus", info_cpus, "CPUs and the threads that run them" },
+    { "jit", info_jit, "what the translator has done" },
     { "kvm", info_kvm, "whether KVM is used" },
     { "mtree", info_mtree, "memory and I/O ports" },
     { "name", info_name, "name of the guest" },

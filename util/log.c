@@ -20,6 +20,8 @@ static const LogItem log_items[] = {
     { "unimp", LOG_UNIMP, "the guest uses something that is not modelled" },
     { "int", LOG_INT, "interrupts and exceptions" },
     { "in_asm", LOG_IN_ASM, "guest code as it is decoded" },
+    { "op", LOG_OP, "how the translator deals with each instruction of a block (tcg)" },
+    { "out_asm", LOG_OUT_ASM, "the code that the translator writes (tcg)" },
     { "exec", LOG_EXEC, "every block executed" },
     { "cpu_reset", LOG_CPU_RESET, "CPU state before a reset" },
     { "mmu", LOG_MMU, "page table walks and faults" },

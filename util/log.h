@@ -17,6 +17,8 @@ typedef enum {
     LOG_MMU = 1u << 6,         /* mmu */
     LOG_CPU = 1u << 7,         /* cpu: registers before each block */
     LOG_STATS = 1u << 8,       /* stats: what each CPU did, at the end */
+    LOG_OP = 1u << 10,         /* op: what the translator decided for each instruction */
+    LOG_OUT_ASM = 1u << 11,    /* out_asm: the code that it wrote */
     LOG_ACCEL = 1u << 9,       /* accel: which accelerator runs, and what it leaves to others */
 } LogMask;
 

@@ -36,9 +36,14 @@ Link *jit_link_new(Jit *jit, TransBlock *from, uint64_t target)
 
 /* --- blocks ------------------------------------------------------------------------ */
 
+static size_t block_size(unsigned count)
+{
+    return sizeof(TransBlock) + (count + 1) * sizeof(((TransBlock *)NULL)->insns[0]);
+}
+
 TransBlock *jit_block_new(Jit *jit, Block *block, uint32_t mode)
 {
-    TransBlock *tb = g_malloc0(sizeof(*tb) + (block->count + 1) * sizeof(tb->insns[0]));
+    TransBlock *tb = g_malloc0(block_size(block->count));
 
     tb->block = block;
     tb->rip = jit->cpu->cpu_rip;
@@ -47,6 +52,8 @@ TransBlock *jit_block_new(Jit *jit, Block *block, uint32_t mode)
     tb->count = block->count;
     tb->id = jit->blocks->len;
     g_ptr_array_add(jit->blocks, tb);
+    jit->stats.blocks++;
+    jit->stats.block_bytes += block_size(block->count);
     return tb;
 }
 
@@ -75,6 +82,8 @@ void jit_block_free(Jit *jit, TransBlock *tb)
 {
     forget_links(jit, tb);
     g_ptr_array_index(jit->blocks, tb->id) = NULL;
+    jit->stats.blocks--;
+    jit->stats.block_bytes -= block_size(tb->count);
     g_free(tb);
 }
 
@@ -152,5 +161,6 @@ void jit_flush(Jit *jit)
     jit_forget_jumps(jit);
     code_buffer_reset(&jit->buffer);
     jit->flush_wanted = false;
+    jit->stats.blocks = jit->stats.block_bytes = 0;
     jit->stats.flushes++;
 }

@@ -31,6 +31,12 @@ void code_buffer_keep(CodeBuffer *buffer);
 /* Forgets all code but what is kept, and gives its memory back to the host. */
 void code_buffer_reset(CodeBuffer *buffer);
 
+/* Bytes of code, without what is kept. */
+static inline size_t code_buffer_used(const CodeBuffer *buffer)
+{
+    return (buffer->hot - buffer->hot_start) + (buffer->cold - buffer->cold_start);
+}
+
 static inline const uint8_t *code_rx(const CodeBuffer *buffer, const uint8_t *rw)
 {
     return buffer->rx + (rw - buffer->rw);

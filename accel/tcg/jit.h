@@ -160,9 +160,11 @@ enum {
 /* Set in a salt that another thread spoiled so that lookups fail. */
 #define JIT_SALT_POISON (1ULL << 62)
 
-/* Statistics, for -d stats. */
+/* Statistics, for info jit and -d stats. */
 typedef struct JitStats {
     uint64_t translated, translated_insns, translate_ns;
+    uint64_t blocks;         /* alive */
+    size_t block_bytes;      /* of TransBlocks */
     uint64_t entries, interpreted, fills, slow, next, quick, group_failed, flushes;
     uint64_t links, followed, refills, map_changes, global_changes;
     uint64_t *fallbacks;     /* by mnemonic */
@@ -251,6 +253,8 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error);
 void jit_free(Jit *jit);
 /* Runs translated code from the start of @block; false if the interpreter must (X86CPU.engine). */
 bool jit_run(X86CPU *cpu, Block *block);
+/* Appends what it did so far, a line each; the vCPU stands still (stats.c). */
+void jit_describe(const Jit *jit, GString *out);
 /* For -d stats (stats.c). */
 void jit_log_stats(const Jit *jit);
 /* Another thread wants the vCPU's attention (VcpuOps.kick). */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * perf's two ways to learn of generated code. The map is a line for each piece; what was
- * overwritten since is named by its last owner. The dump has a time and the bytes too, for `perf
- * inject --jit` (Linux, tools/perf/Documentation/jitdump-specification.txt).
+ * perf's two ways to learn of generated code. The map is a line for each piece; where code was
+ * overwritten since, it tells the last owner. The dump has a time and the bytes too, for
+ * `perf inject --jit` (Linux, tools/perf/Documentation/jitdump-specification.txt).
  */
 #include "accel/tcg/perf.h"
 

@@ -13,7 +13,7 @@
 struct Config;
 typedef struct JitPerf JitPerf;
 
-/* What @config asks for: NULL without @error for neither. Any thread may call its functions. */
+/* What @config asks for; NULL without @error: neither. Any thread may use it. */
 JitPerf *jit_perf_new(const struct Config *config, GError **error);
 void jit_perf_free(JitPerf *perf);
 /* True if perf must find names by the address alone, which it does in anonymous memory only. */

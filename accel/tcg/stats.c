@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the translator did, for -d stats. */
+/* What the translator did, for `info jit` and -d stats. */
 #include "accel/tcg/jit.h"
 #include "util/log.h"
 
@@ -17,7 +17,7 @@ static int by_count(gconstpointer a, gconstpointer b)
     return left < right ? 1 : left > right ? -1 : 0;
 }
 
-static void log_fallbacks(const Jit *jit, unsigned index)
+static void append_fallbacks(GString *out, const Jit *jit)
 {
     g_autoptr(GArray) list = g_array_new(false, false, sizeof(Fallback));
 
@@ -32,36 +32,60 @@ static void log_fallbacks(const Jit *jit, unsigned index)
     for (unsigned i = 0; i < MIN(list->len, LISTED); i++) {
         const Fallback *fallback = &g_array_index(list, Fallback, i);
 
-        log_write(LOG_STATS, "jit: cpu %u: interpreted %s %" G_GUINT64_FORMAT, index,
-                  ZydisMnemonicGetString(fallback->mnemonic), fallback->count);
+        g_string_append_printf(out, "interpreted %s: %" G_GUINT64_FORMAT "\n",
+                               ZydisMnemonicGetString(fallback->mnemonic), fallback->count);
     }
 }
 
-static uint64_t code_bytes(const CodeBuffer *buffer)
+static void append_code(GString *out, const Jit *jit)
 {
-    return (buffer->hot - buffer->hot_start) + (buffer->cold - buffer->cold_start);
+    const JitStats *s = &jit->stats;
+    uint64_t code = code_buffer_used(&jit->buffer), insns = MAX(s->translated_insns, 1);
+
+    g_string_append_printf(out, "blocks: %" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT
+                           " translated of %" G_GUINT64_FORMAT " guest instructions\n", s->blocks,
+                           s->translated, s->translated_insns);
+    g_string_append_printf(out, "code: %" G_GUINT64_FORMAT " KiB of %zu MiB, %zu KiB of tables, %"
+                           G_GUINT64_FORMAT " KiB of decoded code\n", code >> 10,
+                           jit->buffer.size >> 20, s->block_bytes >> 10,
+                           code_cache_memory(jit->cpu->code) >> 10);
+    g_string_append_printf(out, "translation: %" G_GUINT64_FORMAT " us, %" G_GUINT64_FORMAT
+                           " ns for a guest instruction\n", s->translate_ns / 1000,
+                           s->translate_ns / insns);
+    g_string_append_printf(out, "flushes: %" G_GUINT64_FORMAT "\n", s->flushes);
+}
+
+static void append_events(GString *out, const JitStats *s)
+{
+    g_string_append_printf(out, "run loop: %" G_GUINT64_FORMAT " entries, %" G_GUINT64_FORMAT
+                           " blocks interpreted that were not hot\n", s->entries, s->interpreted);
+    g_string_append_printf(out, "between blocks: %" G_GUINT64_FORMAT " links made, %"
+                           G_GUINT64_FORMAT " of them without the run loop, %" G_GUINT64_FORMAT
+                           " jumps refilled\n", s->links, s->followed, s->refills);
+    g_string_append_printf(out, "mapping: %" G_GUINT64_FORMAT " changes, %" G_GUINT64_FORMAT
+                           " of them of global pages\n", s->map_changes, s->global_changes);
+    g_string_append_printf(out, "TLB: %" G_GUINT64_FORMAT " misses filled, %" G_GUINT64_FORMAT
+                           " checks for groups failed\n", s->fills, s->group_failed);
+    g_string_append_printf(out, "slow path: %" G_GUINT64_FORMAT " interpreted, %" G_GUINT64_FORMAT
+                           " short cuts, %" G_GUINT64_FORMAT " went on with the next block\n",
+                           s->slow, s->quick, s->next);
+}
+
+void jit_describe(const Jit *jit, GString *out)
+{
+    append_code(out, jit);
+    append_events(out, &jit->stats);
+    append_fallbacks(out, jit);
 }
 
 void jit_log_stats(const Jit *jit)
 {
-    const JitStats *s = &jit->stats;
-    unsigned index = jit->cpu->vcpu.index;
+    g_autoptr(GString) out = g_string_new(NULL);
+    g_auto(GStrv) lines = NULL;
 
-    log_write(LOG_STATS, "jit: cpu %u: %" G_GUINT64_FORMAT " blocks of %" G_GUINT64_FORMAT
-              " instructions translated in %" G_GUINT64_FORMAT " us, %" G_GUINT64_FORMAT
-              " KiB of code, %" G_GUINT64_FORMAT " flushes", index, s->translated,
-              s->translated_insns, s->translate_ns / 1000, code_bytes(&jit->buffer) / 1024,
-              s->flushes);
-    log_write(LOG_STATS, "jit: cpu %u: %" G_GUINT64_FORMAT " entries, %" G_GUINT64_FORMAT
-              " interpreted blocks, %" G_GUINT64_FORMAT " TLB fills, %" G_GUINT64_FORMAT
-              " interpreted instructions (%" G_GUINT64_FORMAT " went on with the next block), %"
-              G_GUINT64_FORMAT " in short cuts",
-              index, s->entries, s->interpreted, s->fills, s->slow, s->next, s->quick);
-    log_write(LOG_STATS, "jit: cpu %u: %" G_GUINT64_FORMAT " links, %" G_GUINT64_FORMAT
-              " followed, %" G_GUINT64_FORMAT " jumps refilled, %" G_GUINT64_FORMAT
-              " map changes, %" G_GUINT64_FORMAT " of them of global pages, %" G_GUINT64_FORMAT
-              " group checks failed",
-              index, s->links, s->followed, s->refills, s->map_changes, s->global_changes,
-              s->group_failed);
-    log_fallbacks(jit, index);
+    jit_describe(jit, out);
+    lines = g_strsplit(g_strchomp(out->str), "\n", -1);
+    for (unsigned i = 0; lines[i]; i++) {
+        log_write(LOG_STATS, "jit: cpu %u: %s", jit->cpu->vcpu.index, lines[i]);
+    }
 }

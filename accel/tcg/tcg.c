@@ -48,12 +48,18 @@ static uint64_t tcg_read_tsc(Vcpu *vcpu)
     return interp_vcpu_ops.read_tsc(vcpu);
 }
 
+static void tcg_describe(Vcpu *vcpu, GString *out)
+{
+    jit_describe(x86_cpu(vcpu)->jit.jit, out);
+}
+
 /* The interpreter's, which calls the translator for each block, and a kick for code that loops. */
 static const VcpuOps translated_ops = {
     .run = tcg_run,
     .has_work = tcg_has_work,
     .reset = tcg_reset,
     .kick = jit_kick,
+    .describe = tcg_describe,
     .read_tsc = tcg_read_tsc,
 };
 

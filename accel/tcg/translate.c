@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One block's translation: from the scan to code that may run. */
 #include "accel/tcg/perf.h"
+#include "accel/tcg/trace.h"
 #include "accel/tcg/x87.h"
 
 #include <inttypes.h>
 #include <time.h>
+
+#include "util/log.h"
 
 #define INSN_CODE_MAX 256 /* bytes that one instruction's hot code takes at most */
 #define STUB_CODE_MAX 128
@@ -417,6 +420,9 @@ static void emit_block(Trans *t)
     g_assert(buffer->hot <= buffer->hot_end && buffer->cold <= buffer->cold_end);
     if (t->jit->perf) {
         name_block(t, cold_start);
+    }
+    if (log_enabled(LOG_OP | LOG_OUT_ASM)) {
+        trans_trace(t, cold_start);
     }
 }
 

@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "target-i386/disas.h"
 #include "target-i386/interp/decode.h"
 #include "util/log.h"
 
@@ -629,6 +630,16 @@ static void block_insert(CodeCache *cache, Block *block, CodePage *page, CodePag
     cache->insns += block->count;
 }
 
+/* -d in_asm */
+static void log_code(const X86CPU *cpu, const uint8_t *bytes, unsigned size)
+{
+    g_autoptr(GString) out = g_string_new(NULL);
+
+    g_string_append_printf(out, "IN: cpu %u cpl %u\n", cpu->vcpu.index, cpu->cpl);
+    disas_append_all(out, disas_mode(cpu), cpu->cpu_rip, bytes, size);
+    log_write(LOG_IN_ASM, "%s", out->str);
+}
+
 /* A block whose single instruction reaches into the next page. */
 static Block *build_crossing(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
 {
@@ -660,6 +671,9 @@ static Block *build_crossing(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
         block->ram2 = page_ram(second);
     }
     block_insert(cpu->code, block, page, block_in_second_page(block) ? page2 : NULL);
+    if (log_enabled(LOG_IN_ASM)) {
+        log_code(cpu, bytes, insn.len);
+    }
     unwatch_page(cpu->code, page2);
     return block;
 }
@@ -720,6 +734,9 @@ static Block *build_block(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
     block = block_new(insns, count, bytes, decode_mode(cpu));
     block->ram = page_ram(entry) + offset;
     block_insert(cache, block, page, NULL);
+    if (log_enabled(LOG_IN_ASM)) {
+        log_code(cpu, code, bytes);
+    }
     return block;
 }
 

@@ -18,8 +18,8 @@ typedef enum {
 } DecodeResult;
 
 /*
- * What Zydis says of the instruction at @bytes in the CPU's current mode, into src->zi and
- * src->ops, where it stays until the next call.
+ * What Zydis says of the instruction at @bytes in the CPU's current mode: src->zi and src->ops
+ * point to it until the next call.
  */
 ZyanStatus decoder_read(Decoder *decoder, X86CPU *cpu, const uint8_t *bytes, unsigned size,
                         InsnSource *src);

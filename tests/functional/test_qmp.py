@@ -438,6 +438,7 @@ def test_hmp():
         for command, answer in (("info status", r"VM status: paused \(prelaunch\)"),
                                 ("info version", r"Tessera \d"), ("info mtree", r"pc\.ram"),
                                 ("info qtree", r"dev: mc146818rtc"), ("info stats", r"CPU #0: "),
+                                ("info jit", r"CPU #0:\nblocks: 0, 0 translated"),
                                 ("info cpus", r"\* CPU #0: thread_id=\d+"),
                                 ("info registers", r"RIP=000000000000fff0"),
                                 ("cont\ninfo status", r"VM status: running"),

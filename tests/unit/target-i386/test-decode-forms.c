@@ -17,10 +17,9 @@ static const struct {
 
 /* Beginnings of instructions, so that random bytes meet all maps and encodings. */
 static const char *const begins[] = {
-    "",         "\x0f",     "\x0f\x38", "\x0f\x3a", "\x48",         "\x48\x0f", "\x66",
-    "\x66\x0f", "\xf3\x0f", "\xf2\x0f", "\x67",     "\x66\x48",     "\x65\x48", "\xc4",
-    "\xc5",     "\x62",     "\xf0",     "\x41",     "\x66\x0f\x38", "\x66\x67", "\x40",
-    "\x8f",     "\x0f\x0f",
+    "", "\x0f", "\x0f\x38", "\x0f\x3a", "\x48", "\x48\x0f", "\x66", "\x66\x0f", "\xf3\x0f",
+    "\xf2\x0f", "\x67", "\x66\x48", "\x65\x48", "\xc4", "\xc5", "\x62", "\xf0", "\x41",
+    "\x66\x0f\x38", "\x66\x67", "\x40", "\x8f", "\x0f\x0f",
 };
 
 static void random_bytes(GRand *random, uint8_t *bytes, unsigned from)
@@ -95,23 +94,11 @@ static void test_random(void)
 static void test_numbers(void)
 {
     static const char *const heads[] = {
-        "\x48\x81\xc0", "\x48\x83\xc0",
-        "\x05",         "\xb8",
-        "\x48\xb8",     "\x66\xb8",
-        "\x68",         "\x6a",
-        "\xe8",         "\xeb",
-        "\x0f\x84",     "\x48\xc7\x45",
-        "\xc7\x80",     "\xc6\x44\x24",
-        "\x48\x8d\x05", "\xc8",
-        "\xc2",         "\xcd",
-        "\xa1",         "\x48\xa3",
-        "\xd1\xe0",     "\xc1\xe0",
-        "\x0f\xba\xe0", "\x69\xc0",
-        "\x6b\xc0",     "\x66\x0f\x70\xc0",
-        "\xe4",         "\x9a",
-        "\xea",         "\x67\xa1",
-        "\x67\x8b\x06", "\x66\x81\x80",
-        "\x8b\x04\x25", "\x8b\x05",
+        "\x48\x81\xc0", "\x48\x83\xc0", "\x05", "\xb8", "\x48\xb8", "\x66\xb8", "\x68", "\x6a",
+        "\xe8", "\xeb", "\x0f\x84", "\x48\xc7\x45", "\xc7\x80", "\xc6\x44\x24", "\x48\x8d\x05",
+        "\xc8", "\xc2", "\xcd", "\xa1", "\x48\xa3", "\xd1\xe0", "\xc1\xe0", "\x0f\xba\xe0",
+        "\x69\xc0", "\x6b\xc0", "\x66\x0f\x70\xc0", "\xe4", "\x9a", "\xea", "\x67\xa1",
+        "\x67\x8b\x06", "\x66\x81\x80", "\x8b\x04\x25", "\x8b\x05",
     };
     static const uint8_t ends[][8] = {
         {0}, {1}, {0x7f}, {0x80}, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
