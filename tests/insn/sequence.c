@@ -264,8 +264,8 @@ static void append_stack(Sequence *seq, Random *random)
 }
 
 /*
- * add byte or dword [rip], imm8 (in 32-bit code: [address]), with LOCK sometimes: set_patches() says
- * to what.
+ * add byte or dword [rip], imm8 (in 32-bit code: [address]), with LOCK sometimes; set_patches()
+ * says to what.
  */
 static void append_patch(Sequence *seq, Random *random)
 {
