@@ -2,8 +2,9 @@
 /*
  * The ski-rental problem: not knowing when KVM fails next, we spend about as much time in the
  * interpreter as the guest spends in KVM between two failures, or as the change costs. So the whole
- * is never much more than twice what the better of the two engines would have taken, whichever that
- * is and however fast.
+ * is never much more than twice what the better of the two engines would have taken, whichever
+ * that is and however fast. A KVM that fails seldom has the CPU to itself: it was chosen to run the
+ * guest, so if it is the slower one as well, that is patience asked for (trials=patient).
  */
 #include "accel/kvm/stretch.h"
 
