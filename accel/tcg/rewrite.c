@@ -159,11 +159,15 @@ static bool is_rex(uint8_t byte)
     return (byte & 0xf0) == 0x40;
 }
 
-static bool prefix_goes(uint8_t byte)
+static bool prefix_goes(const TransInsn *ti, uint8_t byte)
 {
     switch (byte) {
     case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: case 0x67:
         return true;
+    case 0x66:
+        return trans_turns_66(ti);
+    case 0xf3: /* nothing to a guest without TZCNT and LZCNT; the host may have them */
+        return ti->zi.mnemonic == ZYDIS_MNEMONIC_BSF || ti->zi.mnemonic == ZYDIS_MNEMONIC_BSR;
     default:
         return is_rex(byte);
     }
@@ -195,7 +199,6 @@ static bool put_legacy(Asm *a, const TransInsn *ti, const Fields *f)
     unsigned end = has_modrm(ti) ? zi->raw.modrm.offset : tail_offset(ti);
     bool had_rex = zi->attributes & ZYDIS_ATTRIB_HAS_REX;
     unsigned r = extension(f->reg, zi->raw.rex.R), x = 0, b, rex;
-    bool drop_66 = trans_turns_66(ti);
     uint8_t other, other_reg;
 
     if (f->has_mem) {
@@ -209,7 +212,7 @@ static bool put_legacy(Asm *a, const TransInsn *ti, const Fields *f)
         return false;
     }
     for (unsigned i = 0; i < zi->raw.prefix_count; i++) {
-        if (!prefix_goes(ti->bytes[i]) && !(drop_66 && ti->bytes[i] == 0x66)) {
+        if (!prefix_goes(ti, ti->bytes[i])) {
             put8(a, ti->bytes[i]);
         }
     }

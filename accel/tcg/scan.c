@@ -131,9 +131,6 @@ static bool mnemonic_copies(const TransInsn *ti)
     case ZYDIS_MNEMONIC_FXRSTOR64:
     case ZYDIS_MNEMONIC_MOVDIR64B:
         return false;
-    case ZYDIS_MNEMONIC_BSF: /* for a host that has TZCNT and LZCNT, F3 is not a mere prefix */
-    case ZYDIS_MNEMONIC_BSR:
-        return !memchr(ti->bytes, 0xf3, ti->zi.raw.prefix_count);
     case ZYDIS_MNEMONIC_VZEROUPPER: /* of as many registers as the mode has */
     case ZYDIS_MNEMONIC_VZEROALL:
         return ti->zi.machine_mode == ZYDIS_MACHINE_MODE_LONG_64;

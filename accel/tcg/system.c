@@ -11,6 +11,15 @@
 
 /* --- which ------------------------------------------------------------------------------ */
 
+/* Into a general register, other than the stack pointer. */
+static bool reads_selector(const TransInsn *ti)
+{
+    return ti->ops[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+           ti->ops[1].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+           ti->ops[1].reg.value >= ZYDIS_REGISTER_ES && ti->ops[1].reg.value <= ZYDIS_REGISTER_GS &&
+           trans_guest_reg(ti->ops[0].reg.value) != R_RSP;
+}
+
 static bool reads_control(const TransInsn *ti)
 {
     switch (ti->ops[1].reg.value) {
@@ -42,6 +51,9 @@ TransKind trans_classify_system(const Trans *t, const TransInsn *ti)
     case ZYDIS_MNEMONIC_CLAC:
         return user ? KIND_INTERPRET : KIND_VIEW;
     case ZYDIS_MNEMONIC_MOV:
+        if (reads_selector(ti)) {
+            return KIND_SYSTEM;
+        }
         return user || !reads_control(ti) ? KIND_INTERPRET : KIND_SYSTEM;
     case ZYDIS_MNEMONIC_PUSHFQ:
         return KIND_PUSHF;
@@ -221,6 +233,30 @@ static void read_control(Trans *t)
     }
 }
 
+/* A kernel that patches itself does so 200,000 times, on its way to IRET (Linux, sync_core()). */
+static void read_selector(Trans *t)
+{
+    const TransInsn *ti = trans_cur(t);
+    unsigned guest = trans_guest_reg(ti->ops[0].reg.value), host = trans_host_reg(guest);
+    SegReg seg = insn_segment(ti->ops[1].reg.value);
+    bool word = ti->ops[0].size == 16;
+    HostMem selector = {H_NONE, H_NONE, 0, true,
+                        CPU_FIELD(seg) + (int32_t)(seg * sizeof(X86Segment) +
+                                                   offsetof(X86Segment, selector))};
+
+    emit_op_mem(&t->a, false, 0x0fb7, word || host == H_NONE ? H_R10 : host, selector);
+    if (word) {
+        put8(&t->a, 0x66); /* the rest of the register stays */
+    }
+    if (word && host != H_NONE) {
+        emit_op_reg(&t->a, false, 0x8b, host, H_R10);
+    } else if (word) {
+        emit_op_mem(&t->a, false, 0x89, H_R10, GS_REG(guest));
+    } else if (host == H_NONE) {
+        emit_store(&t->a, H_R10, GS_REG(guest));
+    }
+}
+
 static void read_pkru(Trans *t)
 {
     Asm *a = &t->a;
@@ -298,7 +334,13 @@ bool trans_system(Trans *t)
     case ZYDIS_MNEMONIC_STD: change_eflags(t, 1, FL_DF); return true;
     case ZYDIS_MNEMONIC_SWAPGS: return swap_gs(t);
     case ZYDIS_MNEMONIC_RDPKRU: read_pkru(t); return true;
-    case ZYDIS_MNEMONIC_MOV: read_control(t); return true;
+    case ZYDIS_MNEMONIC_MOV:
+        if (reads_selector(trans_cur(t))) {
+            read_selector(t);
+        } else {
+            read_control(t);
+        }
+        return true;
     default: read_tsc(t); return true;
     }
 }

@@ -430,6 +430,51 @@ static void test_flags(void)
     check("flags-kept", wrong, 0);
 }
 
+/* F3 before BSF and BSR is TZCNT and LZCNT, or nothing, by what CPUID says. */
+static void test_bit_scans(void)
+{
+    uint32_t eax = 7, ebx, ecx = 0, edx, tzcnt, lzcnt, wrong = 0;
+
+    asm volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+    tzcnt = ebx >> 3 & 1;
+    eax = 0x80000001;
+    asm volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+    lzcnt = ecx >> 5 & 1;
+    for (unsigned n = 0; n < HOT; n++) {
+        uint64_t low = 0x55, high, none = 0x55;
+        uint8_t zero, carry;
+
+        asm volatile(".byte 0xf3; bsf %3, %0; setz %1; setc %2"
+                     : "+r"(low), "=q"(zero), "=q"(carry) : "r"(0x10ull) : "cc");
+        wrong += low != 4 || zero || carry;
+        asm volatile(".byte 0xf3; bsr %1, %0" : "=r"(high) : "r"(0x10ull) : "cc");
+        wrong += high != (lzcnt ? 59 : 4);
+        asm volatile(".byte 0xf3; bsf %3, %0; setz %1; setc %2"
+                     : "+r"(none), "=q"(zero), "=q"(carry) : "r"(0ull) : "cc");
+        wrong += none != (tzcnt ? 64 : 0x55) || zero == tzcnt || (tzcnt && !carry);
+    }
+    check("bit-scans", wrong, 0);
+}
+
+/* MOV from segment registers, into registers of all sizes that live in the host's and in memory. */
+static void test_selectors(void)
+{
+    unsigned wrong = 0;
+
+    for (unsigned n = 0; n < HOT; n++) {
+        uint64_t code, stack, word, spilled;
+
+        asm volatile("mov $-1, %%rbx; mov %%cs, %%ebx; mov %%rbx, %0\n"
+                     "mov $-1, %%r9; mov %%ss, %%r9; mov %%r9, %1; mov $-1, %%rbx; mov %%cs, %%bx; mov %%rbx, %2\n"
+                     "mov $-1, %%r10; mov %%ss, %%r10w; mov %%r10, %3"
+                     : "=m"(code), "=m"(stack), "=m"(word), "=m"(spilled)
+                     : : "rbx", "r9", "r10", "cc");
+        wrong += code != SEL_CODE || stack != SEL_DATA || word != (~0xffffull | SEL_CODE) ||
+                 spilled != (~0xffffull | SEL_DATA);
+    }
+    check("selectors", wrong, 0);
+}
+
 static volatile unsigned steps;
 
 static int count_step(Frame *frame)
@@ -473,5 +518,7 @@ void main(void)
     test_task_switched();
     test_bits();
     test_flags();
+    test_bit_scans();
+    test_selectors();
     test_single_step();
 }
