@@ -80,9 +80,12 @@ typedef struct VcpuOps {
 
 /* Decides when vCPUs run, where that is not left to the host (accel/icount.h). */
 typedef struct VcpuScheduler {
-    /* Runs @vcpu for a while, or waits until it may or must do otherwise. Machine lock held. */
+    /*
+     * Runs @vcpu for a while, or waits until it may or must do otherwise. Machine lock held. NULL:
+     * that is left to the host after all.
+     */
     void (*turn)(Vcpu *vcpu);
-    /* The running vCPU has given another one something to do. */
+    /* The running vCPU has given another one something to do. NULL: no matter. */
     void (*woke_other)(Vcpu *vcpu);
     /* The running vCPU waits for what another one does. */
     void (*yield)(Vcpu *vcpu);

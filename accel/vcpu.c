@@ -37,7 +37,7 @@ static void vcpu_notify(Vcpu *vcpu)
 void vcpu_raise(Vcpu *vcpu, uint32_t bits)
 {
     atomic_fetch_or(&vcpu->pending, bits);
-    if (vcpu->scheduler && current_vcpu && vcpu != current_vcpu) {
+    if (vcpu->scheduler && vcpu->scheduler->woke_other && current_vcpu && vcpu != current_vcpu) {
         vcpu->scheduler->woke_other(current_vcpu);
     }
     if (vcpu->ops && vcpu->ops->kick && vcpu != current_vcpu) {
@@ -101,7 +101,7 @@ static gpointer vcpu_thread(gpointer opaque)
     while (!(vcpu_pending(vcpu) & VCPU_EXIT)) {
         if (vcpu_pending(vcpu) & VCPU_STOP) {
             vcpu_park(vcpu);
-        } else if (vcpu->scheduler) {
+        } else if (vcpu->scheduler && vcpu->scheduler->turn) {
             vcpu->scheduler->turn(vcpu);
         } else if (vcpu_is_idle(vcpu)) {
             vcpu_sleep(vcpu, vcpu_is_idle);

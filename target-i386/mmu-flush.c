@@ -246,6 +246,9 @@ static void forget_write(X86CPU *cpu, MmuView view, unsigned set, uintptr_t host
     TlbEntry *entry = &cpu->tlb[view][set];
     uint64_t tag = __atomic_load_n(&entry->write_tag, __ATOMIC_RELAXED);
 
+    if (cpu->mmu.note_write) {
+        tag = tlb_closed_tag(tag); /* and back: it is its own inverse */
+    }
     if (tag + __atomic_load_n(&entry->addend, __ATOMIC_RELAXED) == host) {
         __atomic_store_n(&entry->write_tag, tlb_invalid_tag(set), __ATOMIC_SEQ_CST);
     }

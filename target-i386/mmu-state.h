@@ -82,7 +82,14 @@ typedef struct FetchedPage {
     uint64_t generation; /* that it was fetched under */
 } FetchedPage;
 
+struct X86CPU;
+
 typedef struct MmuState {
+    /*
+     * Not NULL: no page gets a write tag, and this is asked before the writes of mmu_tlb_host(), of
+     * @size bytes at @host in one page; false forbids them. It may use general registers only.
+     */
+    bool (*note_write)(struct X86CPU *cpu, uint8_t *host, unsigned size);
     uint64_t last_number;       /* of the numbers in map_generation */
     uint32_t last_generation;   /* of the 24-bit ones in the second level */
     uint32_t space_generation;  /* of the current address space */

@@ -193,6 +193,8 @@ void mmu_enter(X86CPU *cpu, MmuView view, uint64_t va, const Walk *walk, const M
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
         if (ram_page_marks(page->block, page->offset)) {
             __atomic_store_n(&entry->write_tag, tlb_watched_tag(tag), __ATOMIC_RELAXED);
+        } else if (G_UNLIKELY(cpu->mmu.note_write)) {
+            __atomic_store_n(&entry->write_tag, tlb_closed_tag(tag), __ATOMIC_RELAXED);
         }
     }
 }
@@ -241,15 +243,34 @@ bool mmu_fill(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, bool write)
     return (va ^ (write ? entry->write_tag : entry->read_tag)) <= GUEST_PAGE_SIZE - size;
 }
 
-TlbEntry *mmu_tlb_watched(X86CPU *cpu, MmuView view, uint64_t va)
+/* The entry, of either way, with write tag @tag for @va. */
+static TlbEntry *entry_tagged(X86CPU *cpu, MmuView view, uint64_t va, uint64_t tag)
 {
     TlbEntry *entry = mmu_tlb_entry(cpu, view, va);
-    uint64_t tag = tlb_watched_tag(va & ~PAGE_OFFSET_MASK);
 
     if (entry->write_tag == tag) {
         return entry;
     }
     return entry[TLB_SIZE].write_tag == tag ? &entry[TLB_SIZE] : NULL;
+}
+
+TlbEntry *mmu_tlb_watched(X86CPU *cpu, MmuView view, uint64_t va)
+{
+    return entry_tagged(cpu, view, va, tlb_watched_tag(va & ~PAGE_OFFSET_MASK));
+}
+
+TlbEntry *mmu_tlb_closed(X86CPU *cpu, MmuView view, uint64_t va)
+{
+    return entry_tagged(cpu, view, va, tlb_closed_tag(va & ~PAGE_OFFSET_MASK));
+}
+
+/* What mmu_fill() could not open for writing because note_write wants to know. */
+static uint8_t *noted_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size)
+{
+    const TlbEntry *entry = crosses_page(va, size) ? NULL : mmu_tlb_closed(cpu, view, va);
+    uint8_t *host = entry ? (uint8_t *)(va + entry->addend) : NULL;
+
+    return host && cpu->mmu.note_write(cpu, host, size) ? host : NULL;
 }
 
 uint8_t *mmu_tlb_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, bool write)
@@ -263,5 +284,8 @@ uint8_t *mmu_tlb_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, boo
             return (uint8_t *)(va + e->addend);
         }
     }
-    return mmu_fill(cpu, view, va, size, write) ? (uint8_t *)(va + entry->addend) : NULL;
+    if (mmu_fill(cpu, view, va, size, write)) {
+        return (uint8_t *)(va + entry->addend);
+    }
+    return write && cpu->mmu.note_write ? noted_host(cpu, view, va, size) : NULL;
 }

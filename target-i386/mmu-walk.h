@@ -89,6 +89,12 @@ static inline uint64_t tlb_watched_tag(uint64_t tag)
     return tag ^ 2ULL << GUEST_PAGE_BITS;
 }
 
+/* The same where it may be written, but MmuState.note_write wants to know. */
+static inline uint64_t tlb_closed_tag(uint64_t tag)
+{
+    return tag ^ 4ULL << GUEST_PAGE_BITS;
+}
+
 static inline bool tlb2_alive(const Tlb2Entry *entry, uint32_t generation, uint32_t generation2)
 {
     uint32_t found = entry->gpa_generation & TLB2_GENERATION;

@@ -142,6 +142,8 @@ bool mmu_fill(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, bool write)
  * matches nothing); else NULL.
  */
 TlbEntry *mmu_tlb_watched(X86CPU *cpu, MmuView view, uint64_t va);
+/* The same where MmuState.note_write must be asked before each write. */
+TlbEntry *mmu_tlb_closed(X86CPU *cpu, MmuView view, uint64_t va);
 /*
  * Host address of @va if @size bytes there hit the TLB, filled as by mmu_fill() if need be; else
  * NULL.

@@ -3,7 +3,7 @@
  * TLB misses of translated code, and system instructions in their common case. Compiled for general
  * registers only, since the guest's vector state stays in the host's meanwhile.
  */
-#include "accel/tcg/jit.h"
+#include "accel/tcg/lockstep.h"
 #include "target-i386/interp/cache.h"
 #include "target-i386/interp/quick.h"
 #include "target-i386/mmu.h"
@@ -34,16 +34,33 @@ static bool aligned(const SiteInfo *site, uint64_t va)
     return !((site->flags & SITE_ALIGN) && (va & (site->size - 1)));
 }
 
+bool jit_site_fits(const SiteInfo *site, uint64_t va)
+{
+    return aligned(site, va) && (va & (GUEST_PAGE_SIZE - 1)) <= GUEST_PAGE_SIZE - site->size;
+}
+
 bool jit_fill_site(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site, uint64_t va)
 {
     return (site->flags & SITE_FILL) && aligned(site, va) &&
            mmu_fill(cpu, site->view, va, site->size, site->flags & SITE_WRITE);
 }
 
+/* r9 or r11: offset in the page, r10: entry. */
+const void *jit_go_on_with(X86CPU *cpu, const SiteInfo *site, uint64_t va, const TlbEntry *entry)
+{
+    if (!jit_site_constant(site)) {
+        cpu->jit.scratch[0] = (uintptr_t)entry - (uintptr_t)cpu->tlb[site->view];
+        cpu->jit.scratch[site->flags & SITE_R11 ? 3 : 4] = va & (GUEST_PAGE_SIZE - 1);
+    } else if (entry != mmu_tlb_entry(cpu, site->view, va)) {
+        return NULL; /* the code loads from the first way */
+    }
+    return ((Jit *)cpu->jit.jit)->buffer.rx + site->retry + site->back;
+}
+
 /*
- * A write to a page with code, beside the code: the access goes on with the entry as if it had hit
- * (r9 or r11: offset in the page, r10: entry). With other CPUs about, one of them may be decoding
- * what is written after this look, so then the interpreter writes first and looks after.
+ * A write to a page with code, beside the code: the access goes on as if it had hit. With other
+ * CPUs about, one of them may be decoding what is written after this look, so then the interpreter
+ * writes first and looks after.
  */
 static const void *write_beside_code(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site,
                                      uint64_t va)
@@ -52,8 +69,7 @@ static const void *write_beside_code(X86CPU *cpu, const TransBlock *tb, const Si
     const CodeWatch *watch;
     uintptr_t host;
 
-    if (!(site->flags & SITE_WRITE) || !site->back || !aligned(site, va) ||
-        (va & (GUEST_PAGE_SIZE - 1)) > GUEST_PAGE_SIZE - site->size) {
+    if (!(site->flags & SITE_WRITE) || !site->back || !jit_site_fits(site, va)) {
         return NULL;
     }
     entry = mmu_tlb_watched(cpu, site->view, va);
@@ -65,19 +81,18 @@ static const void *write_beside_code(X86CPU *cpu, const TransBlock *tb, const Si
     if (!watch || !watch->alone) {
         return NULL;
     }
-    if (site->flags & (SITE_R9 | SITE_R11)) {
-        cpu->jit.scratch[0] = (uintptr_t)entry - (uintptr_t)cpu->tlb[site->view];
-        cpu->jit.scratch[site->flags & SITE_R11 ? 3 : 4] = va & (GUEST_PAGE_SIZE - 1);
-    } else if (entry != mmu_tlb_entry(cpu, site->view, va)) {
-        return NULL; /* the code loads from the first way */
+    if (cpu->mmu.note_write && !cpu->mmu.note_write(cpu, (uint8_t *)host, site->size)) {
+        return NULL;
     }
-    return ((Jit *)cpu->jit.jit)->buffer.rx + site->retry + site->back;
+    return jit_go_on_with(cpu, site, va, entry);
 }
 
 /* Behind the string instruction, if it could be done. */
 static const void *string(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site)
 {
-    if (!jit_string(cpu, tb, site)) {
+    Jit *jit = cpu->jit.jit;
+
+    if (!(jit->lockstep ? lockstep_string(jit, tb, site) : jit_string(cpu, tb, site))) {
         return NULL;
     }
     jit_move_sp(cpu, tb->mode, site->sp_lag - tb->insns[site->insn + 1].sp_lag);
@@ -124,6 +139,10 @@ static const void *quick(X86CPU *cpu, Jit *jit, const TransBlock *tb, const Site
         cpu->regs[R_RSP] -= tb->insns[site->insn + 1].sp_lag;
         return jit->buffer.rx + tb->insns[site->insn + 1].host;
     }
+    if (jit->lockstep) {
+        lockstep_stopped(jit, 0, true);
+        return jit->leave;
+    }
     return next_known(cpu, jit);
 }
 
@@ -133,14 +152,18 @@ const void *jit_fill(X86CPU *cpu, const SiteInfo *site, uint64_t va)
     const TransBlock *tb = jit->blocks->pdata[site->tb];
     const void *on;
 
-    if (jit->lockstep) {
-        return NULL;
-    }
     if (jit->counting && (site->flags & (SITE_QUICK | SITE_STRING))) {
         return NULL; /* jit_slow() counts */
     }
     if (site->flags & SITE_QUICK) {
         return quick(cpu, jit, tb, site);
+    }
+    if (site->flags & SITE_STRING) {
+        return string(cpu, tb, site);
+    }
+    on = write_beside_code(cpu, tb, site, va);
+    if (on || jit->lockstep) {
+        return on ? on : lockstep_fill(jit, tb, site, va);
     }
     if (site->flags & SITE_LOOKUP) {
         tb = jit_refill_jump(jit, va);
@@ -150,12 +173,8 @@ const void *jit_fill(X86CPU *cpu, const SiteInfo *site, uint64_t va)
         cpu->jit.scratch[4] = tb->rip; /* r9, as it was */
         return jit->buffer.rx + site->retry;
     }
-    if (site->flags & SITE_STRING) {
-        return string(cpu, tb, site);
-    }
-    on = write_beside_code(cpu, tb, site, va);
-    if (on || !jit_fill_site(cpu, tb, site, va)) {
-        return on;
+    if (!jit_fill_site(cpu, tb, site, va)) {
+        return NULL;
     }
     jit->stats.fills++;
     return jit->buffer.rx + site->retry;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What translated code calls: TLB misses, and instructions that the interpreter carries out. */
+#include "accel/tcg/lockstep.h"
 #include "accel/tcg/x87.h"
 
 #include "target-i386/mmu.h"
@@ -42,47 +43,6 @@ static void want_state(X86CPU *cpu, const SiteInfo *site)
     cpu->jit.x87_wanted = site->flags & SITE_X87;
 }
 
-/* The address that @tagged is with the salt, which a kick may have spoiled since it was added. */
-static uint64_t lockstep_target(const X86CPU *cpu, uint64_t tagged)
-{
-    uint64_t target = tagged - cpu->jit.salt;
-
-    return cpu_canonical(cpu, target) ? target : target + JIT_SALT_POISON;
-}
-
-/* In lockstep nothing is interpreted here: indirect branches end the block, others stop before. */
-static const void *lockstep_slow(X86CPU *cpu, Jit *jit, TransBlock *tb, const SiteInfo *site,
-                                 uint64_t va)
-{
-    uint64_t target = lockstep_target(cpu, va);
-    JitJump *jump = &cpu->jit.jumps[jit_jump_hash(target)];
-
-    if (jit_fill_site(cpu, tb, site, va) &&
-        (!(site->flags & SITE_WRITE) || lockstep_note_write(jit, va))) {
-        if (!(site->flags & SITE_WRITE)) {
-            lockstep_note_read(jit, va);
-        }
-        want_state(cpu, site);
-        if (cpu->jit.lockstep_tag) { /* a call: its stack comes after its target */
-            cpu->cpu_rip = lockstep_target(cpu, -*cpu->jit.lockstep_tag);
-        }
-        return jit->buffer.rx + site->retry;
-    }
-    if (site->flags & SITE_LOOKUP) {
-        *jump = (JitJump){.tag = -va, .host = jit->leave_flags, .host_m = jit->leave};
-        cpu->jit.lockstep_tag = &jump->tag;
-        jit->lockstep_target = target;
-        cpu->jit.scratch[4] = target; /* r9 */
-        lockstep_stopped(jit, 0, true);
-        want_state(cpu, site);
-        return jit->buffer.rx + site->retry;
-    }
-    lockstep_stopped(jit, site->insn, false);
-    jit_move_sp(cpu, tb->mode, site->sp_lag);
-    jit->skip = true;
-    return NULL;
-}
-
 const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va)
 {
     Jit *jit = cpu->jit.jit;
@@ -94,10 +54,12 @@ const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va)
     if (site->flags & SITE_FLAGS) {
         jit_flags_to_cpu(cpu);
     }
-    if (jit->lockstep) {
-        return lockstep_slow(cpu, jit, tb, site, va);
-    }
     jit_move_sp(cpu, tb->mode, site->sp_lag);
+    if (jit->lockstep) { /* nothing is interpreted here: the comparison ends before it */
+        lockstep_stopped(jit, site->insn, false);
+        jit->skip = true;
+        return NULL;
+    }
     if (site->flags & SITE_GROUP) {
         jit->skip = true;
         jit_group_failed(jit, tb, site->flags & SITE_STACK ? JIT_NO_STACK : JIT_NO_ADDRESS);

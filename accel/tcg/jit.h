@@ -9,6 +9,7 @@
 
 #include "accel/tcg/emit.h"
 #include "accel/tcg/code-buffer.h"
+#include "accel/tcg/turns.h"
 #include "target-i386/cpu.h"
 #include "target-i386/interp/cache.h"
 
@@ -98,10 +99,11 @@ struct TransBlock {
     uint8_t count;           /* instructions */
     bool may_leave_first;    /* before its first instruction */
     uint32_t moved : 31;     /* how often its page was mapped anew */
-    uint8_t undefined;       /* arithmetic flags undefined at its end (bits 7:0, OF as bit 1) */
+    bool vectors;            /* vector or x87 instructions are in it */
     struct {
         uint32_t host;       /* where it begins, from the buffer's start */
         int16_t sp_lag;      /* guest stack pointer - r8 there */
+        uint8_t undefined;   /* arithmetic flags undefined there (bits 7:0, OF as bit 1) */
     } insns[];               /* and the end */
 };
 
@@ -219,7 +221,7 @@ struct Jit {
     uint64_t count_end;      /* cpu->icount when nothing is left of that */
     unsigned vec_kind;       /* of the host: VEC_* */
     Lockstep *lockstep;      /* NULL: off */
-    uint64_t lockstep_target; /* of the indirect branch at the block's end */
+    Turns *turns;            /* whose it is to run, of the CPUs in lockstep; NULL: all at once */
     JitStats stats;
     /* Trampolines, executable mapping. */
     void (*enter)(const void *host);
@@ -244,6 +246,7 @@ typedef struct JitOptions {
     size_t code_size;  /* bytes of generated code at most */
     bool lockstep;     /* compare with the interpreter, block by block */
     bool counting;     /* instructions are counted exactly (-icount) */
+    Turns *turns;      /* for lockstep with several CPUs */
     JitDebug debug;
     struct JitPerf *perf;  /* NULL: nobody wants names of generated code */
 } JitOptions;
@@ -350,24 +353,21 @@ const void *jit_fill(X86CPU *cpu, const SiteInfo *site, uint64_t va);
 bool jit_string(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site);
 /* True if the access of @site at @va hits the TLB now. */
 bool jit_fill_site(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site, uint64_t va);
+/* True if the access of @site at @va lies in one page, and aligned where that is asked for. */
+bool jit_site_fits(const SiteInfo *site, uint64_t va);
+/* Where the access goes on as if it had hit @entry, which is that of its page; NULL: it cannot. */
+const void *jit_go_on_with(X86CPU *cpu, const SiteInfo *site, uint64_t va, const TlbEntry *entry);
+/* True if the address of @site is a constant: its code knows the first way of the TLB only. */
+static inline bool jit_site_constant(const SiteInfo *site)
+{
+    return !(site->flags & (SITE_R9 | SITE_R11));
+}
 /*
  * Carries the instruction out: where execution goes on (executable mapping), or NULL to leave.
  */
 const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va);
 
-/* --- lockstep.c ------------------------------------------------------------------------- */
-
-Lockstep *lockstep_new(void);
-void lockstep_free(Lockstep *lockstep);
-/* Around the translated run of one block. */
-void lockstep_begin(Jit *jit);
-void lockstep_end(Jit *jit, TransBlock *tb);
-/* The TLB is about to let the code write to the page of @va; false if it must not. */
-bool lockstep_note_write(Jit *jit, uint64_t va);
-/* The TLB was filled for reading at @va: a write there is to show still. */
-void lockstep_note_read(Jit *jit, uint64_t va);
-/* The translated run ended after @insn instructions, or at the block's end. */
-void lockstep_stopped(Jit *jit, unsigned insn, bool whole);
+/* --- more of running (run.c) ------------------------------------------------------------ */
 
 /* A check for several accesses of @tb (JIT_NO_*) failed: they straddle pages, or fault. */
 void jit_group_failed(Jit *jit, TransBlock *tb, unsigned kind);

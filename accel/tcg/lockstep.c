@@ -1,137 +1,90 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Lockstep: each block runs translated, is undone, and runs again in the interpreter; registers,
- * flags and written memory must agree. Instructions that the translator leaves to the interpreter
- * end the comparison before them, so that nothing with effects outside happens twice.
+ * Lockstep around the run of a block: what is kept, undone, done again and compared. Instructions
+ * that the translator leaves to the interpreter end the comparison before them, so that nothing
+ * with effects outside happens twice.
  */
-#include "accel/tcg/jit.h"
+#include "accel/tcg/lockstep.h"
 
 #include "target-i386/mmu.h"
 
-#define PAGES_MAX 64
+#define DIFFERENCES_MAX 20
 
-typedef struct PageCopy {
-    uint8_t *host;
-    uint8_t before[GUEST_PAGE_SIZE], after[GUEST_PAGE_SIZE];
-} PageCopy;
-
-typedef struct CpuCopy {
-    uint64_t regs[R_COUNT];
-    uint32_t cc, eflags;
-    X87State x87;
-    X86Vector vec[32];
-    uint64_t opmask[8];
-} CpuCopy;
-
-struct Lockstep {
-    CpuCopy before, after;
-    PageCopy pages[PAGES_MAX];
-    unsigned page_count;
-    unsigned executed;    /* instructions that the translated run did */
-    bool whole;           /* and it came to the block's end */
-    uint64_t blocks, differences;
-};
-
-Lockstep *lockstep_new(void)
+Lockstep *lockstep_new(X86CPU *cpu)
 {
+    cpu->mmu.note_write = lockstep_note_write;
+    mmu_flush(cpu);
     return g_new0(Lockstep, 1);
 }
 
-void lockstep_free(Lockstep *lockstep)
+void lockstep_free(X86CPU *cpu, Lockstep *lockstep)
 {
-    g_free(lockstep);
-}
-
-static void take(CpuCopy *copy, const X86CPU *cpu)
-{
-    memcpy(copy->regs, cpu->regs, sizeof(copy->regs));
-    copy->cc = cpu->cc;
-    copy->eflags = cpu->eflags;
-    copy->x87 = cpu->x87;
-    memcpy(copy->vec, cpu->vec, sizeof(copy->vec));
-    memcpy(copy->opmask, cpu->opmask, sizeof(copy->opmask));
-}
-
-static void put(const CpuCopy *copy, X86CPU *cpu)
-{
-    memcpy(cpu->regs, copy->regs, sizeof(copy->regs));
-    cpu->cc = copy->cc;
-    cpu->eflags = copy->eflags;
-    cpu->x87 = copy->x87;
-    memcpy(cpu->vec, copy->vec, sizeof(copy->vec));
-    memcpy(cpu->opmask, copy->opmask, sizeof(copy->opmask));
-}
-
-static void close_page(X86CPU *cpu, unsigned set)
-{
-    cpu->tlb[cpu->mmu_view][set].write_tag = (uint64_t)(set ^ 1) << GUEST_PAGE_BITS;
-}
-
-/* Closes all pages for writing, so that each first write shows. */
-static void close_pages(X86CPU *cpu)
-{
-    for (unsigned set = 0; set < TLB_ENTRIES; set++) {
-        close_page(cpu, set);
+    if (lockstep) {
+        cpu->mmu.note_write = NULL;
+        mmu_flush(cpu);
+        g_free(lockstep);
     }
 }
 
-void lockstep_note_read(Jit *jit, uint64_t va)
-{
-    close_page(jit->cpu, (va >> GUEST_PAGE_BITS) & (TLB_SIZE - 1));
-}
+/* --- states ---------------------------------------------------------------------------- */
 
-bool lockstep_note_write(Jit *jit, uint64_t va)
+static void take(LockstepState *state, const X86CPU *cpu, bool vectors)
 {
-    Lockstep *l = jit->lockstep;
-    const TlbEntry *entry = mmu_tlb_entry(jit->cpu, jit->cpu->mmu_view, va);
-    PageCopy *page = &l->pages[l->page_count];
-    uint8_t *host = (uint8_t *)entry->page;
-
-    for (unsigned i = 0; i < l->page_count; i++) {
-        if (l->pages[i].host == host) {
-            return true;
-        }
+    memcpy(state->core, (const char *)cpu + LOCKSTEP_CORE_FIRST, LOCKSTEP_CORE_SIZE);
+    state->kernel_gs_base = cpu->msr_kernel_gs_base;
+    if (vectors) {
+        state->x87 = cpu->x87;
+        memcpy(state->vec, cpu->vec, sizeof(state->vec));
+        memcpy(state->opmask, cpu->opmask, sizeof(state->opmask));
     }
-    if (l->page_count == PAGES_MAX) {
-        return false;
-    }
-    l->page_count++;
-    page->host = host;
-    memcpy(page->before, host, GUEST_PAGE_SIZE);
-    return true;
 }
 
-void lockstep_stopped(Jit *jit, unsigned insn, bool whole)
+static void put(const LockstepState *state, X86CPU *cpu, bool vectors)
 {
-    jit->lockstep->executed = insn;
-    jit->lockstep->whole = whole;
+    memcpy((char *)cpu + LOCKSTEP_CORE_FIRST, state->core, LOCKSTEP_CORE_SIZE);
+    cpu->msr_kernel_gs_base = state->kernel_gs_base;
+    if (vectors) {
+        cpu->x87 = state->x87;
+        memcpy(cpu->vec, state->vec, sizeof(state->vec));
+        memcpy(cpu->opmask, state->opmask, sizeof(state->opmask));
+    }
 }
+
+/* The field at @offset of X86CPU, of @size bytes, in @state. */
+static uint64_t core_field(const LockstepState *state, size_t offset, size_t size)
+{
+    uint64_t value = 0;
+
+    memcpy(&value, state->core + offset - LOCKSTEP_CORE_FIRST, size);
+    return value;
+}
+
+#define CORE_FIELD(state, field)                                                                   \
+    core_field(state, offsetof(X86CPU, field), sizeof(((X86CPU *)0)->field))
 
 /* --- comparing ----------------------------------------------------------------------- */
 
-static void report(X86CPU *cpu, const TransBlock *tb, const char *what, uint64_t expected,
-                   uint64_t got)
+static bool report(const TransBlock *tb, const char *what, uint64_t expected, uint64_t got)
 {
     g_printerr("lockstep: block %016" G_GINT64_MODIFIER "x: %s is %016" G_GINT64_MODIFIER
                "x translated, %016" G_GINT64_MODIFIER "x interpreted\n", tb->rip, what, got,
                expected);
+    return false;
 }
 
 /* FDP and FOP are not kept by all hosts (x87.h). */
-static bool compare_x87(X86CPU *cpu, const TransBlock *tb, const X87State *got)
+static bool compare_x87(const X86CPU *cpu, const TransBlock *tb, const X87State *got)
 {
     const X87State *want = &cpu->x87;
     bool same = true;
 
     if (got->fcw != want->fcw || got->fsw != want->fsw || got->ftw != want->ftw) {
-        report(cpu, tb, "x87 FTW:FSW:FCW",
-               (uint64_t)want->ftw << 32 | (uint64_t)want->fsw << 16 | want->fcw,
-               (uint64_t)got->ftw << 32 | (uint64_t)got->fsw << 16 | got->fcw);
-        same = false;
+        same = report(tb, "x87 FTW:FSW:FCW",
+                      (uint64_t)want->ftw << 32 | (uint64_t)want->fsw << 16 | want->fcw,
+                      (uint64_t)got->ftw << 32 | (uint64_t)got->fsw << 16 | got->fcw);
     }
     if (got->fip != want->fip) {
-        report(cpu, tb, "x87 FIP", want->fip, got->fip);
-        same = false;
+        same = report(tb, "x87 FIP", want->fip, got->fip);
     }
     for (unsigned i = 0; i < 8; i++) {
         for (unsigned at = 0; at < 10; at += 2) {
@@ -142,76 +95,117 @@ static bool compare_x87(X86CPU *cpu, const TransBlock *tb, const X87State *got)
             if (g != w) {
                 g_autofree char *name = g_strdup_printf("x87 register %u byte %u", i, at);
 
-                report(cpu, tb, name, w, g);
-                same = false;
+                same = report(tb, name, w, g);
             }
         }
     }
     return same;
 }
 
-static bool compare_registers(X86CPU *cpu, const TransBlock *tb, const CpuCopy *got)
+static bool compare_vectors(const X86CPU *cpu, const TransBlock *tb, const LockstepState *got)
 {
-    bool same = true;
+    bool same = compare_x87(cpu, tb, &got->x87);
 
-    for (unsigned i = 0; i < R_COUNT; i++) {
-        if (got->regs[i] != cpu->regs[i]) {
-            g_autofree char *name = g_strdup_printf("register %u", i);
-
-            report(cpu, tb, name, cpu->regs[i], got->regs[i]);
-            same = false;
-        }
-    }
-    uint32_t undefined = (tb->undefined & 0xd5) | (tb->undefined & 2 ? FL_OF : 0);
-
-    if ((got->cc ^ cpu->cc) & ~undefined) {
-        report(cpu, tb, "flags", cpu->cc, got->cc);
-        same = false;
-    }
-    same = compare_x87(cpu, tb, &got->x87) && same;
     if (got->x87.mxcsr != cpu->x87.mxcsr) {
-        report(cpu, tb, "MXCSR", cpu->x87.mxcsr, got->x87.mxcsr);
-        same = false;
+        same = report(tb, "MXCSR", cpu->x87.mxcsr, got->x87.mxcsr);
     }
     for (unsigned i = 0; i < 32; i++) {
         for (unsigned j = 0; j < 8; j++) {
             if (got->vec[i].u64[j] != cpu->vec[i].u64[j]) {
                 g_autofree char *name = g_strdup_printf("vector %u word %u", i, j);
 
-                report(cpu, tb, name, cpu->vec[i].u64[j], got->vec[i].u64[j]);
-                same = false;
+                same = report(tb, name, cpu->vec[i].u64[j], got->vec[i].u64[j]);
             }
         }
     }
-    if (memcmp(got->opmask, cpu->opmask, sizeof(got->opmask))) {
-        report(cpu, tb, "opmask", 0, 0);
-        same = false;
+    for (unsigned i = 0; i < 8; i++) {
+        if (got->opmask[i] != cpu->opmask[i]) {
+            same = report(tb, "opmask", cpu->opmask[i], got->opmask[i]);
+        }
     }
     return same;
 }
 
-static bool compare_memory(X86CPU *cpu, const TransBlock *tb, const Lockstep *l)
+/* What no two runs need agree on: the current instruction, what is behind selectors. */
+static bool is_no_state(size_t at)
+{
+    size_t in_segments = at - offsetof(X86CPU, seg);
+
+    return at - offsetof(X86CPU, insn) < sizeof(const Insn *) ||
+           (in_segments < sizeof(((X86CPU *)0)->seg) &&
+            in_segments % sizeof(X86Segment) >= offsetof(X86Segment, selector) + 2);
+}
+
+/* Everything but general registers and arithmetic flags, which come before. */
+static bool compare_system(const X86CPU *cpu, const TransBlock *tb, const LockstepState *got)
 {
     bool same = true;
 
-    for (unsigned i = 0; i < l->page_count; i++) {
-        for (unsigned at = 0; at < GUEST_PAGE_SIZE; at += 8) {
-            uint64_t got, expected;
+    for (size_t at = offsetof(X86CPU, eflags); at < offsetof(X86CPU, x87); at += 2) {
+        uint16_t want, have = core_field(got, at, sizeof(have));
 
-            memcpy(&got, l->pages[i].after + at, 8);
-            memcpy(&expected, l->pages[i].host + at, 8);
-            if (got != expected) {
-                g_autofree char *name = g_strdup_printf("memory at page offset %#x", at);
+        memcpy(&want, (const char *)cpu + at, sizeof(want));
+        if (want != have && !is_no_state(at)) {
+            g_autofree char *name = g_strdup_printf("X86CPU+%zu", at);
 
-                report(cpu, tb, name, expected, got);
-                same = false;
+            same = report(tb, name, want, have);
+        }
+    }
+    return same;
+}
+
+/* After @count instructions of @tb. */
+static bool compare_state(const X86CPU *cpu, const TransBlock *tb, unsigned count,
+                          const LockstepState *got)
+{
+    uint8_t unknown = tb->insns[count].undefined;
+    uint32_t undefined = (unknown & 0xd5) | (unknown & 2 ? FL_OF : 0);
+    bool same = true;
+
+    for (unsigned i = 0; i < R_COUNT; i++) {
+        uint64_t have = CORE_FIELD(got, regs[i]);
+
+        if (have != cpu->regs[i]) {
+            g_autofree char *name = g_strdup_printf("register %u", i);
+
+            same = report(tb, name, cpu->regs[i], have);
+        }
+    }
+    if ((CORE_FIELD(got, cc) ^ cpu->cc) & ~undefined) {
+        same = report(tb, "flags", cpu->cc, CORE_FIELD(got, cc));
+    }
+    same = compare_system(cpu, tb, got) && same;
+    if (got->kernel_gs_base != cpu->msr_kernel_gs_base) {
+        same = report(tb, "kernel GS base", cpu->msr_kernel_gs_base, got->kernel_gs_base);
+    }
+    return (!tb->vectors || compare_vectors(cpu, tb, got)) && same;
+}
+
+/* Bytes that are no one's write in the interpreter stay as they were before. */
+static bool compare_memory(const TransBlock *tb, const Lockstep *l, unsigned count)
+{
+    bool same = true;
+
+    for (unsigned i = 0; i < count; i++) {
+        const LockstepWrite *write = &l->writes[i];
+        const uint8_t *got = l->bytes_after + write->at;
+
+        for (unsigned at = 0; at < write->size && memcmp(got, write->host, write->size); at++) {
+            if (got[at] != write->host[at]) {
+                g_autofree char *name =
+                    g_strdup_printf("byte %u of write %u, at page offset %#x", at, i,
+                                    (unsigned)((uintptr_t)write->host + at) & 0xfff);
+
+                same = report(tb, name, write->host[at], got[at]);
             }
         }
     }
     return same;
 }
 
-static void log_block_code(X86CPU *cpu, const TransBlock *tb, unsigned count)
+/* --- the run in the interpreter ----------------------------------------------------------- */
+
+static void log_code(X86CPU *cpu, const TransBlock *tb, unsigned count)
 {
     GString *bytes = g_string_new(NULL);
     uint8_t code[BLOCK_MAX_INSNS * 15];
@@ -224,71 +218,82 @@ static void log_block_code(X86CPU *cpu, const TransBlock *tb, unsigned count)
     g_string_free(bytes, true);
 }
 
+/* A repeated instruction of the translated run was done to its end, the interpreter's may pause. */
 static void interpret(X86CPU *cpu, const Block *block, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         const Insn *insn = &block->insns[i];
+        uint64_t rip = cpu->cpu_rip;
 
         cpu->insn = insn;
-        insn->fn(cpu, insn);
+        do {
+            insn->fn(cpu, insn);
+        } while ((insn->flags & (INSN_REP | INSN_REPNE)) && (insn->flags & INSN_END) &&
+                 cpu->cpu_rip == rip);
         cpu->cpu_rip += insn->flags & INSN_END ? 0 : insn->len;
     }
+    cpu->icount += count;
 }
 
-void lockstep_begin(Jit *jit)
+void lockstep_begin(Jit *jit, const TransBlock *tb)
 {
     Lockstep *l = jit->lockstep;
 
-    take(&l->before, jit->cpu);
-    close_pages(jit->cpu);
-    l->page_count = 0;
+    take(&l->before, jit->cpu, tb->vectors);
+    l->count = l->bytes = 0;
     lockstep_stopped(jit, 0, false);
 }
 
-/*
- * An indirect branch led to the way out by an entry made for it. What missed the TLB between set
- * RIP to the branch itself.
- */
+/* RIP behind an indirect branch, which led to the way out by an entry made for it. */
 static void end_branch(Jit *jit)
 {
     X86CPU *cpu = jit->cpu;
 
     if (cpu->jit.lockstep_tag) {
         if (jit->lockstep->whole) {
-            cpu->cpu_rip = jit->lockstep_target;
+            cpu->cpu_rip = jit->lockstep->target;
         }
         *cpu->jit.lockstep_tag = 0;
         cpu->jit.lockstep_tag = NULL;
     }
 }
 
-void lockstep_end(Jit *jit, TransBlock *tb)
+/* Translated STI makes a shadow without a look at whether IF was set before (Link.shadow). */
+static void forgive_shadow(const X86CPU *cpu, LockstepState *after)
+{
+    if (!cpu->interrupt_shadow && (cpu->eflags & FL_IF)) {
+        after->core[offsetof(X86CPU, interrupt_shadow) - LOCKSTEP_CORE_FIRST] = false;
+    }
+}
+
+void lockstep_end(Jit *jit, const TransBlock *tb)
 {
     Lockstep *l = jit->lockstep;
     X86CPU *cpu = jit->cpu;
-    unsigned count = l->whole ? tb->count : l->executed;
+    unsigned count = l->whole ? tb->count : l->executed, writes = l->count;
     bool same;
 
     end_branch(jit);
-    take(&l->after, cpu);
-    for (unsigned i = 0; i < l->page_count; i++) {
-        memcpy(l->pages[i].after, l->pages[i].host, GUEST_PAGE_SIZE);
-        memcpy(l->pages[i].host, l->pages[i].before, GUEST_PAGE_SIZE);
+    take(&l->after, cpu, tb->vectors);
+    for (unsigned i = 0; i < writes; i++) {
+        memcpy(l->bytes_after + l->writes[i].at, l->writes[i].host, l->writes[i].size);
     }
-    put(&l->before, cpu);
+    lockstep_undo(l, 0);
+    put(&l->before, cpu, tb->vectors);
     interpret(cpu, tb->block, count);
     l->blocks++;
-    same = compare_registers(cpu, tb, &l->after);
-    same = compare_memory(cpu, tb, l) && same;
+    l->insns += count;
+    forgive_shadow(cpu, &l->after);
+    same = compare_state(cpu, tb, count, &l->after);
+    same = compare_memory(tb, l, writes) && same;
     if (!same) {
-        put(&l->before, cpu);
-        log_block_code(cpu, tb, count);
-        if (++l->differences == 20) {
+        uint64_t rip = cpu->cpu_rip;
+
+        cpu->cpu_rip = tb->rip;
+        log_code(cpu, tb, count);
+        cpu->cpu_rip = rip;
+        if (++l->differences == DIFFERENCES_MAX) {
             g_error("lockstep: too many differences");
         }
-        for (unsigned i = 0; i < l->page_count; i++) {
-            memcpy(l->pages[i].host, l->pages[i].before, GUEST_PAGE_SIZE);
-        }
-        interpret(cpu, tb->block, count);
     }
 }

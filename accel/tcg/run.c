@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "accel/tcg/lockstep.h"
 #include "accel/tcg/perf.h"
 #include "accel/tcg/x87.h"
 #include "target-i386/mmu.h"
@@ -218,7 +219,7 @@ static void run_in_lockstep(Jit *jit, TransBlock *tb)
 {
     X86CPU *cpu = jit->cpu;
 
-    lockstep_begin(jit);
+    lockstep_begin(jit, tb);
     jit->enter(tb->entry_m);
     jit_x87_settle(cpu);
     jit_flags_to_cpu(cpu);
@@ -263,6 +264,9 @@ bool jit_run(X86CPU *cpu, Block *block)
     TransBlock *tb;
     uint64_t salt;
 
+    if (jit->turns) {
+        turns_pass(jit->turns);
+    }
     if (jit_debug_before(jit)) {
         return true;
     }
@@ -348,7 +352,8 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
         jit_perf_name(jit->perf, "trampolines", jit->buffer.rx, jit->buffer.hot - jit->buffer.rw);
     }
     if (options->lockstep) {
-        jit->lockstep = lockstep_new();
+        jit->lockstep = lockstep_new(cpu);
+        jit->turns = options->turns;
         jit->exact = true;
     }
     cpu->jit.cpu = cpu;
@@ -375,7 +380,7 @@ void jit_free(Jit *jit)
     g_free(jit->jumps2);
     g_free(jit->local_jumps);
     g_free(jit->trans);
-    lockstep_free(jit->lockstep);
+    lockstep_free(jit->cpu, jit->lockstep);
     g_free(jit->stats.fallbacks);
     code_buffer_clear(&jit->buffer);
     g_free(jit);

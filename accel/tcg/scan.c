@@ -334,7 +334,7 @@ static TransKind classify(Trans *t, TransInsn *ti)
     case ZYDIS_MNEMONIC_FWAIT: /* nothing can be pending */
         return t->mode & MODE_X87 ? KIND_NOTHING : KIND_INTERPRET;
     case ZYDIS_MNEMONIC_PAUSE:
-        if (t->jit->counting) {
+        if (t->jit->counting || t->jit->turns) {
             return KIND_INTERPRET; /* it gives the turn away */
         }
         break;
@@ -410,8 +410,8 @@ static void flags_of(Trans *t, TransInsn *ti)
     if (may_keep_flags(ti)) {
         ti->kill = 0;
     }
-    t->tb->undefined = (t->tb->undefined & ~arithmetic(f->modified | f->set_0 | f->set_1)) |
-                       arithmetic(f->undefined);
+    t->undefined = (t->undefined & ~arithmetic(f->modified | f->set_0 | f->set_1)) |
+                   arithmetic(f->undefined);
 }
 
 static void liveness(Trans *t)
@@ -898,6 +898,7 @@ bool trans_scan(Trans *t)
     unsigned offset = 0;
 
     t->count = t->block->count;
+    t->undefined = 0;
     code_block_bytes(t->cpu, t->block, t->bytes);
     for (unsigned i = 0; i < t->count; i++) {
         TransInsn *ti = &t->insns[i];
@@ -920,7 +921,9 @@ bool trans_scan(Trans *t)
         if (ti->kind == KIND_INTERPRET || ti->kind == KIND_NOTHING) {
             ti->vec = VEC_NONE;
         }
+        t->tb->vectors |= ti->vec != VEC_NONE || ti->x87;
         flags_of(t, ti);
+        t->tb->insns[i + 1].undefined = t->undefined;
         offset += ti->insn->len;
     }
     liveness(t);

@@ -44,8 +44,8 @@ static uint64_t movs(X86CPU *cpu, MmuView view, unsigned size, uint64_t count)
     uint8_t *destination;
 
     n = MIN(n, elements_in_page(to, size));
-    if (!n || !(destination = mmu_tlb_host(cpu, view, to, size, true)) ||
-        !(source = mmu_tlb_host(cpu, view, from, size, false))) {
+    if (!n || !(destination = mmu_tlb_host(cpu, view, to, n * size, true)) ||
+        !(source = mmu_tlb_host(cpu, view, from, n * size, false))) {
         return 0;
     }
     host_movs(destination, source, n, size);
@@ -60,7 +60,7 @@ static uint64_t stos(X86CPU *cpu, MmuView view, unsigned size, uint64_t count)
     uint64_t n = MIN(count, elements_in_page(to, size));
     uint8_t *destination;
 
-    if (!n || !(destination = mmu_tlb_host(cpu, view, to, size, true))) {
+    if (!n || !(destination = mmu_tlb_host(cpu, view, to, n * size, true))) {
         return 0;
     }
     host_stos(destination, cpu->regs[R_RAX], n, size);

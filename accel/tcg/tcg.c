@@ -30,6 +30,14 @@ static void tcg_cpu_caps(const struct Config *config, struct X86CpuCaps *caps)
 
 static void tcg_run(Vcpu *vcpu)
 {
+    const Jit *jit = x86_cpu(vcpu)->jit.jit;
+
+    if (jit && jit->turns) {
+        turns_take(jit->turns);
+        interp_vcpu_ops.run(vcpu);
+        turns_give(jit->turns);
+        return;
+    }
     interp_vcpu_ops.run(vcpu);
 }
 
@@ -98,6 +106,9 @@ static void *tcg_machine_new(const struct Config *config, MemorySpace *memory, G
         g_propagate_error(error, why);
         return NULL;
     }
+    if (tcg->options.lockstep) {
+        tcg->options.turns = turns_new();
+    }
     tcg->icount = tcg_icount_new(config);
     tcg->options.counting = tcg->icount != NULL;
     return g_steal_pointer(&tcg);
@@ -109,6 +120,7 @@ static void tcg_machine_free(void *instance)
 
     tcg_icount_free(tcg->icount);
     jit_perf_free(tcg->options.perf);
+    turns_free(tcg->options.turns);
     g_free(tcg);
 }
 
@@ -125,6 +137,9 @@ static bool tcg_vcpu_init(void *instance, Vcpu *vcpu, GError **error)
     }
     if (jit_new(x86_cpu(vcpu), &tcg->options, &why)) {
         vcpu->ops = &translated_ops;
+        if (tcg->options.turns) {
+            turns_join(tcg->options.turns, vcpu);
+        }
         log_write(LOG_ACCEL, "tcg: CPU %u runs hot 64-bit code translated", vcpu->index);
     } else {
         g_printerr("tessera: CPU %u is interpreted: %s\n", vcpu->index, why->message);

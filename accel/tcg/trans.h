@@ -105,6 +105,7 @@ typedef struct Trans {
     unsigned count;
     unsigned cur;
     FlagsPlace flags;
+    uint8_t undefined;      /* arithmetic flags undefined here, in the scan */
     bool exact;             /* all flags are always live */
     unsigned vec;           /* VEC_* that is sure to be loaded here */
     bool x87;               /* x87 state is sure to be loaded here */

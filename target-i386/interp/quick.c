@@ -20,8 +20,8 @@ static void *quick_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, b
     const TlbEntry *entry = mmu_tlb_entry(cpu, view, va);
     uint64_t tag = write ? entry->write_tag : entry->read_tag;
 
-    if ((va ^ tag) > GUEST_PAGE_SIZE - size && !mmu_fill(cpu, view, va, size, write)) {
-        return NULL;
+    if ((va ^ tag) > GUEST_PAGE_SIZE - size) {
+        return mmu_tlb_host(cpu, view, va, size, write);
     }
     return (void *)(va + entry->addend);
 }
