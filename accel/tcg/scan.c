@@ -876,6 +876,18 @@ static void note_registers(TransInsn *ti)
     }
 }
 
+/* All but the list of prefixes, a third of it, which nobody here reads. */
+static void copy_instruction(ZydisDecodedInstruction *to, const ZydisDecodedInstruction *from)
+{
+    enum {
+        HEAD = offsetof(ZydisDecodedInstruction, raw.prefixes),
+        TAIL = offsetof(ZydisDecodedInstruction, raw.encoding2),
+    };
+
+    memcpy(to, from, HEAD);
+    memcpy((char *)to + TAIL, (const char *)from + TAIL, sizeof(*to) - TAIL);
+}
+
 /* What the interpreter's decoder says of the instruction; false if it is another one by now. */
 static bool decode(Trans *t, TransInsn *ti)
 {
@@ -883,10 +895,10 @@ static bool decode(Trans *t, TransInsn *ti)
 
     if (ZYAN_SUCCESS(decoder_read(code_cache_decoder(t->cpu->code), t->cpu, ti->bytes, 15,
                                   &src))) {
-        ti->zi = *src.zi;
-        memcpy(ti->ops, src.ops, ti->zi.operand_count * sizeof(ti->ops[0]));
+        copy_instruction(&ti->zi, src.zi);
+        memcpy(ti->ops, src.ops, src.zi->operand_count * sizeof(ti->ops[0]));
         note_registers(ti);
-        return ti->zi.length == ti->insn->len;
+        return src.zi->length == ti->insn->len;
     }
     memset(&ti->zi, 0, sizeof(ti->zi));
     ti->zi.length = ti->insn->len;

@@ -17,7 +17,7 @@ typedef struct Form {
     int8_t imm_op[2];      /* the operands that have the immediates */
     ZydisDecodedInstruction zi;
     ZydisDecodedOperand ops[FORM_OPS];
-} Form;
+} __attribute__((aligned(64))) Form; /* to meet no more cache lines than it must */
 
 struct DecodeForms {
     ZydisDecodedInstruction zi; /* of what is in no form */
@@ -27,12 +27,12 @@ struct DecodeForms {
 
 DecodeForms *decode_forms_new(void)
 {
-    return g_new0(DecodeForms, 1);
+    return g_aligned_alloc0(1, sizeof(DecodeForms), G_ALIGNOF(DecodeForms));
 }
 
 void decode_forms_free(DecodeForms *forms)
 {
-    g_free(forms);
+    g_aligned_free(forms);
 }
 
 /* --- heads ------------------------------------------------------------------------ */

@@ -465,7 +465,8 @@ static void test_selectors(void)
         uint64_t code, stack, word, spilled;
 
         asm volatile("mov $-1, %%rbx; mov %%cs, %%ebx; mov %%rbx, %0\n"
-                     "mov $-1, %%r9; mov %%ss, %%r9; mov %%r9, %1; mov $-1, %%rbx; mov %%cs, %%bx; mov %%rbx, %2\n"
+                     "mov $-1, %%r9; mov %%ss, %%r9; mov %%r9, %1\n"
+                     "mov $-1, %%rbx; mov %%cs, %%bx; mov %%rbx, %2\n"
                      "mov $-1, %%r10; mov %%ss, %%r10w; mov %%r10, %3"
                      : "=m"(code), "=m"(stack), "=m"(word), "=m"(spilled)
                      : : "rbx", "r9", "r10", "cc");
