@@ -8,6 +8,8 @@
 #include "target-i386/interp/quick.h"
 #include "target-i386/mmu.h"
 
+#define BESIDE_OFTEN 64u /* writes beside code by one block */
+
 /* AH has SF ZF AF PF CF as EFLAGS does, AL is OF. */
 static uint32_t flags_to_cc(uint16_t flags)
 {
@@ -45,7 +47,7 @@ bool jit_fill_site(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site, uint
  * (r9 or r11: offset in the page, r10: entry). With other CPUs about, one of them may be decoding
  * what is written after this look, so then the interpreter writes first and looks after.
  */
-static const void *write_beside_code(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site,
+static const void *write_beside_code(X86CPU *cpu, TransBlock *tb, const SiteInfo *site,
                                      uint64_t va)
 {
     const TlbEntry *entry;
@@ -70,6 +72,9 @@ static const void *write_beside_code(X86CPU *cpu, const TransBlock *tb, const Si
         cpu->jit.scratch[site->flags & SITE_R11 ? 3 : 4] = va & (GUEST_PAGE_SIZE - 1);
     } else if (entry != mmu_tlb_entry(cpu, site->view, va)) {
         return NULL; /* the code loads from the first way */
+    }
+    if (++tb->beside == BESIDE_OFTEN && !(tb->no_groups & JIT_BESIDE_CODE)) {
+        jit_retranslate(cpu->jit.jit, tb, JIT_BESIDE_CODE);
     }
     return ((Jit *)cpu->jit.jit)->buffer.rx + site->retry + site->back;
 }
@@ -130,7 +135,7 @@ static const void *quick(X86CPU *cpu, Jit *jit, const TransBlock *tb, const Site
 const void *jit_fill(X86CPU *cpu, const SiteInfo *site, uint64_t va)
 {
     Jit *jit = cpu->jit.jit;
-    const TransBlock *tb = jit->blocks->pdata[site->tb];
+    TransBlock *tb = jit->blocks->pdata[site->tb];
     const void *on;
 
     if (jit->lockstep) {
@@ -143,11 +148,12 @@ const void *jit_fill(X86CPU *cpu, const SiteInfo *site, uint64_t va)
         return quick(cpu, jit, tb, site);
     }
     if (site->flags & SITE_LOOKUP) {
-        tb = jit_refill_jump(jit, va);
-        if (!tb) {
+        const TransBlock *to = jit_refill_jump(jit, va);
+
+        if (!to) {
             return NULL;
         }
-        cpu->jit.scratch[4] = tb->rip; /* r9, as it was */
+        cpu->jit.scratch[4] = to->rip; /* r9, as it was */
         return jit->buffer.rx + site->retry;
     }
     if (site->flags & SITE_STRING) {
