@@ -145,7 +145,7 @@ typedef struct X86JitState {
     uint32_t exit_link;     /* number of the link by which code was left, from 1; 0: none */
     uint32_t mxcsr_default;
     const struct TscAnchor *const *clock; /* of clock_vm_anchor() */
-    uint64_t scratch[6];
+    uint64_t scratch[8];
     const void *resume;
     uint64_t *lockstep_tag; /* of the jump made for one branch in lockstep */
     JitJump jumps[1u << JIT_JUMP_BITS];

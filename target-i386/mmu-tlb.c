@@ -3,6 +3,7 @@
  * The two levels of TLB: look-ups and fills. Compiled without vector registers, see mmu-walk.h:
  * nothing here may call what is compiled with them.
  */
+#include "target-i386/mmu-fetched.h"
 #include "target-i386/mmu-walk.h"
 #include "target-i386/mmu.h"
 
@@ -221,6 +222,20 @@ void mmu_drop(X86CPU *cpu, uint64_t va)
         mmu_clear_ways(cpu, view, va);
     }
     mmu_forget(cpu, va, cpu->mmu.space_generation, cpu->mmu.global_generation);
+}
+
+bool mmu_flush_page_quick(X86CPU *cpu, uint64_t va)
+{
+    const uint64_t *large = cpu->mmu.large_filter;
+    const FetchedPage *fetched = mmu_fetched_find(cpu, va);
+
+    if (mmu_filter_has(large, va, 22) || mmu_filter_has(large, va, 30) ||
+        mmu_fetched_in_large(cpu, va) || cpu->mmu.fetched_full ||
+        (fetched && fetched->ram != FETCHED_NONE)) {
+        return false;
+    }
+    mmu_drop(cpu, va);
+    return true;
 }
 
 bool mmu_fill(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, bool write)

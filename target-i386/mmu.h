@@ -165,6 +165,8 @@ bool mmu_fetch(X86CPU *cpu, MmuView view, uint64_t va, MmuFetch *fetch, uint32_t
 /* Someone relies on where code in the page of @va (log2 of its size: @shift) lies: in @fetch. */
 void mmu_note_fetch(X86CPU *cpu, uint64_t va, unsigned shift, const MmuFetch *fetch);
 
+/* mmu_flush_page() where that is simple: no code was fetched from there; false: not done. */
+bool mmu_flush_page_quick(X86CPU *cpu, uint64_t va);
 void mmu_init(X86CPU *cpu);                           /* of a new CPU */
 void mmu_flush(X86CPU *cpu);                          /* everything */
 void mmu_memory_changed(X86CPU *cpu);                 /* the physical map is another one */

@@ -87,24 +87,6 @@ void jit_block_free(Jit *jit, TransBlock *tb)
     g_free(tb);
 }
 
-static void jumps_forget(Jit *jit, const TransBlock *tb)
-{
-    X86JitState *state = &jit->cpu->jit;
-    JitJump *jump = &state->jumps[jit_jump_hash(tb->rip)];
-
-    if (jump_block(jump) == tb) {
-        jump->tag = 0;
-    }
-}
-
-void jit_isolate(Jit *jit, TransBlock *tb)
-{
-    while (tb->incoming) {
-        jit_unlink(jit, tb->incoming);
-    }
-    jumps_forget(jit, tb);
-}
-
 void jit_block_drop(Jit *jit, TransBlock *tb)
 {
     TransBlock **at = &tb->block->translations;
@@ -135,7 +117,7 @@ static void block_moved(void *opaque, Block *block)
                 jit_unlink(opaque, link);
             }
         }
-        jumps_forget(opaque, tb);
+        jit_forget_block(opaque, tb);
         tb->moved++;
     }
 }

@@ -8,6 +8,8 @@
 #include "target-i386/interp/quick.h"
 #include "target-i386/mmu.h"
 
+#define BESIDE_OFTEN 64u /* writes beside code by one block */
+
 /* AH has SF ZF AF PF CF as EFLAGS does, AL is OF. */
 static uint32_t flags_to_cc(uint16_t flags)
 {
@@ -62,7 +64,7 @@ const void *jit_go_on_with(X86CPU *cpu, const SiteInfo *site, uint64_t va, const
  * CPUs about, one of them may be decoding what is written after this look, so then the interpreter
  * writes first and looks after.
  */
-static const void *write_beside_code(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site,
+static const void *write_beside_code(X86CPU *cpu, TransBlock *tb, const SiteInfo *site,
                                      uint64_t va)
 {
     const TlbEntry *entry;
@@ -83,6 +85,11 @@ static const void *write_beside_code(X86CPU *cpu, const TransBlock *tb, const Si
     }
     if (cpu->mmu.note_write && !cpu->mmu.note_write(cpu, (uint8_t *)host, site->size)) {
         return NULL;
+    }
+    /* Written in line, the look would not tell lockstep. */
+    if (++tb->beside == BESIDE_OFTEN && !(tb->no_groups & JIT_BESIDE_CODE) &&
+        !cpu->mmu.note_write) {
+        jit_retranslate(cpu->jit.jit, tb, JIT_BESIDE_CODE);
     }
     return jit_go_on_with(cpu, site, va, entry);
 }
@@ -149,7 +156,7 @@ static const void *quick(X86CPU *cpu, Jit *jit, const TransBlock *tb, const Site
 const void *jit_fill(X86CPU *cpu, const SiteInfo *site, uint64_t va)
 {
     Jit *jit = cpu->jit.jit;
-    const TransBlock *tb = jit->blocks->pdata[site->tb];
+    TransBlock *tb = jit->blocks->pdata[site->tb];
     const void *on;
 
     if (jit->counting && (site->flags & (SITE_QUICK | SITE_STRING))) {
@@ -166,11 +173,12 @@ const void *jit_fill(X86CPU *cpu, const SiteInfo *site, uint64_t va)
         return on ? on : lockstep_fill(jit, tb, site, va);
     }
     if (site->flags & SITE_LOOKUP) {
-        tb = jit_refill_jump(jit, va);
-        if (!tb) {
+        const TransBlock *to = jit_refill_jump(jit, va);
+
+        if (!to) {
             return NULL;
         }
-        cpu->jit.scratch[4] = tb->rip; /* r9, as it was */
+        cpu->jit.scratch[4] = to->rip; /* r9, as it was */
         return jit->buffer.rx + site->retry;
     }
     if (!jit_fill_site(cpu, tb, site, va)) {

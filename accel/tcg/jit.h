@@ -77,8 +77,11 @@ typedef struct Link {
 
 #define LINKS_MAX 2
 
-/* Kinds of accesses that a block checks one by one, for their checks in common failed. */
-enum { JIT_NO_STACK = 1u << 0, JIT_NO_ADDRESS = 1u << 1 };
+/*
+ * What a block turned out to want: checks of each access of a kind, for their checks in common
+ * failed; to look for itself whether a write to a page with code lies beside the code.
+ */
+enum { JIT_NO_STACK = 1u << 0, JIT_NO_ADDRESS = 1u << 1, JIT_BESIDE_CODE = 1u << 2 };
 
 struct TransBlock {
     Block *block;
@@ -92,6 +95,7 @@ struct TransBlock {
     Link *incoming;
     uint16_t group_failed;   /* how often a check for several accesses failed lately */
     uint64_t group_time;     /* host TSC when the count began */
+    uint16_t beside;         /* writes beside code that were let through */
     uint8_t ungroup;         /* too often: to be translated without such (JIT_NO_*) */
     uint8_t no_groups;       /* JIT_NO_*: what it was translated without */
     Link links[LINKS_MAX];
@@ -371,8 +375,12 @@ const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va);
 
 /* A check for several accesses of @tb (JIT_NO_*) failed: they straddle pages, or fault. */
 void jit_group_failed(Jit *jit, TransBlock *tb, unsigned kind);
+/* Takes @tb out of the jump cache. */
+void jit_forget_block(Jit *jit, const TransBlock *tb);
 /* Nothing leads to @tb but the run loop any more. */
 void jit_isolate(Jit *jit, TransBlock *tb);
+/* The same, and there it is translated again for what it turned out to want (JIT_*). */
+void jit_retranslate(Jit *jit, TransBlock *tb, unsigned kind);
 /* Moves the guest's stack pointer as code of @mode does. */
 static inline void jit_move_sp(X86CPU *cpu, uint32_t mode, int32_t step)
 {

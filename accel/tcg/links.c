@@ -207,3 +207,29 @@ const void *jit_follow(X86CPU *cpu)
     jit_link(jit, link, to, jump_global(jump));
     return to->entry_m;
 }
+
+/* --- blocks that are to be no more ---------------------------------------------------------- */
+
+void jit_forget_block(Jit *jit, const TransBlock *tb)
+{
+    X86JitState *state = &jit->cpu->jit;
+    JitJump *jump = &state->jumps[jit_jump_hash(tb->rip)];
+
+    if (jump_block(jump) == tb) {
+        jump->tag = 0;
+    }
+}
+
+void jit_isolate(Jit *jit, TransBlock *tb)
+{
+    while (tb->incoming) {
+        jit_unlink(jit, tb->incoming);
+    }
+    jit_forget_block(jit, tb);
+}
+
+void jit_retranslate(Jit *jit, TransBlock *tb, unsigned kind)
+{
+    tb->ungroup |= kind; /* later: its code is running */
+    jit_isolate(jit, tb);
+}

@@ -14,6 +14,7 @@
 #include "util/timer.h"
 
 #define HOT_AFTER       4u  /* interpretations */
+#define REWRITES_MAX    4u  /* that make them twice as many each */
 #define GROUP_FAILURES 16u  /* that are looked at together */
 /* Host TSC ticks in which they are too many: one failure costs some 1000. */
 #define GROUP_PATIENCE (GROUP_FAILURES * 20000u)
@@ -97,10 +98,18 @@ void jit_group_failed(Jit *jit, TransBlock *tb, unsigned kind)
     }
     tb->group_failed = 0;
     if (now - tb->group_time < GROUP_PATIENCE) {
-        tb->ungroup = kind; /* later: its code is running */
-        jit_isolate(jit, tb);
+        jit_retranslate(jit, tb, kind);
     }
     tb->group_time = now;
+}
+
+/*
+ * Code that was overwritten soon after it was translated will be again: the more often, the longer
+ * the block is watched, until interpreting it has cost what a translation does.
+ */
+static bool is_hot(const Jit *jit, const Block *block)
+{
+    return block->heat >= jit->threshold << MIN(block->rewrites, REWRITES_MAX);
 }
 
 TransBlock *jit_find_or_translate(Jit *jit, Block *block, uint32_t mode)
@@ -108,7 +117,7 @@ TransBlock *jit_find_or_translate(Jit *jit, Block *block, uint32_t mode)
     TransBlock *tb = jit_find(jit, block, mode);
 
     if (G_UNLIKELY(!tb)) {
-        if (block->heat < jit->threshold || block->bytes == 0) {
+        if (!is_hot(jit, block) || block->bytes == 0) {
             block->heat++;
             jit->stats.interpreted++;
             return NULL;

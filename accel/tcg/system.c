@@ -32,10 +32,11 @@ static bool reads_control(const TransInsn *ti)
     }
 }
 
-/* The clock of both engines in lockstep would differ. */
+/* Counted instructions are a clock of their own, and those of both engines in lockstep differ. */
 static bool clock_serves(const Trans *t)
 {
-    return t->cpu->jit.clock && t->cpu->vcpu.tsc_hz == NS_PER_SECOND && !t->jit->lockstep;
+    return t->cpu->jit.clock && t->cpu->vcpu.tsc_hz == NS_PER_SECOND && !t->jit->lockstep &&
+           !t->jit->counting;
 }
 
 TransKind trans_classify_system(const Trans *t, const TransInsn *ti)

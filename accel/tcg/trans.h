@@ -236,6 +236,14 @@ void trans_divide(Trans *t);
 /* The end of a block that does not jump. */
 void trans_fall_through(Trans *t);
 
+/* --- beside.c ----------------------------------------------------------------------------- */
+
+/*
+ * Writes into the slow path of @stub, whose address is in scratch[2] and in the pointer if it has
+ * one, what lets a write to a watched page go on, in blocks that have many such.
+ */
+void trans_beside_code(Trans *t, Asm *a, const ColdStub *stub);
+
 /* --- system.c ----------------------------------------------------------------------------- */
 
 /* KIND_INTERPRET or one of those below, for a defined instruction. */

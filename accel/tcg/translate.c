@@ -10,7 +10,7 @@
 #include "util/log.h"
 
 #define INSN_CODE_MAX 256 /* bytes that one instruction's hot code takes at most */
-#define STUB_CODE_MAX 128
+#define STUB_CODE_MAX 384
 
 /* --- hot code ------------------------------------------------------------------------ */
 
@@ -278,12 +278,14 @@ static void emit_slow_stub(Trans *t, Asm *a, ColdStub *stub)
         emit_constant_second(a, stub);
         emit_mov_imm(a, H_R10, stub->constant);
         emit_store(a, H_R10, GS(jit.scratch[2]));
+        trans_beside_code(t, a, stub);
     } else if (stub->tag) {
         emit_op_mem(a, true, 0x33, stub->pointer, (HostMem){H_R10, H_NONE, 0, true, stub->tag});
         if (stub->back) {
             emit_second(a, stub);
         }
         emit_store(a, stub->pointer, GS(jit.scratch[2]));
+        trans_beside_code(t, a, stub);
     } else if (stub->rcx_in_r11) { /* flags are in the host's, r9 is address + salt */
         emit_mov(a, H_RCX, H_R11);
         emit_store(a, H_R9, GS(jit.scratch[2]));

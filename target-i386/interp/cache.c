@@ -21,12 +21,15 @@
 #define GENERATIONS     64u
 #define PATIENCE_MIN    16u
 #define PATIENCE_MAX    (1u << 20)
+#define REWRITES_LAST   (1u << 26) /* host TSC ticks until the last is forgotten: some 25 ms */
 
 /* A page with decoded code. */
 typedef struct CodePage {
     uint64_t ram;      /* RamBlock.ram_id + offset of the page */
     uint64_t granules; /* bit n: code in bytes 64n..64n+63 */
     bool building;     /* its bytes are being decoded: any of them may become code */
+    uint8_t rewrites;  /* how often translated code was overwritten lately, at most 255 */
+    uint64_t rewritten; /* the last time: host TSC */
     uint32_t misses;   /* writes beside the code */
     uint32_t patience; /* so many and the code is dropped, for the page to be written freely */
     Block *blocks;     /* linked by page_next[] */
@@ -281,6 +284,17 @@ static void block_drop(CodeCache *cache, Block *block)
     g_ptr_array_add(cache->retired, block);
 }
 
+static unsigned recent_rewrites(const CodePage *page)
+{
+    return __builtin_ia32_rdtsc() - page->rewritten < REWRITES_LAST ? page->rewrites : 0;
+}
+
+static void note_rewrite(CodePage *page)
+{
+    page->rewrites = MIN(recent_rewrites(page) + 1, UINT8_MAX);
+    page->rewritten = __builtin_ia32_rdtsc();
+}
+
 /* Drops the blocks of @page that meet @mask and counts the granules of the rest anew. */
 static void page_invalidate(CodeCache *cache, CodePage *page, uint64_t mask)
 {
@@ -292,6 +306,9 @@ static void page_invalidate(CodeCache *cache, CodePage *page, uint64_t mask)
         uint64_t granules = block_granules(block, page);
 
         if (granules & mask) {
+            if (block->translations) {
+                note_rewrite(page);
+            }
             block_drop(cache, block);
         } else {
             left |= granules;
@@ -616,6 +633,7 @@ static void block_insert(CodeCache *cache, Block *block, CodePage *page, CodePag
     g_mutex_lock(&cache->lock);
     block->hash_next = *bucket;
     *bucket = block;
+    block->rewrites = recent_rewrites(page);
     block->page_next[0] = page->blocks;
     page->blocks = block;
     page->granules |= block_granules(block, page);

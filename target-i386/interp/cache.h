@@ -25,6 +25,7 @@ struct Block {
     Block *page_next[2];
     struct TransBlock *translations; /* of the translator (accel/tcg/) */
     uint32_t heat;        /* how often it was interpreted */
+    uint8_t rewrites;     /* how often translated code of its page was overwritten lately */
     struct JumpEntry *jump; /* that this block was entered in last; no other names it */
     Insn insns[];
 };

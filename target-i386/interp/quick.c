@@ -187,6 +187,16 @@ static bool quick_write_base(X86CPU *cpu, const Insn *insn)
     return true;
 }
 
+static bool quick_invlpg(X86CPU *cpu, const Insn *insn)
+{
+    if (cpu->cpl != 0 || insn->ea != EA_FLAT64 ||
+        !mmu_flush_page_quick(cpu, insn_offset(cpu, insn))) {
+        return false;
+    }
+    insn_advance(cpu, insn);
+    return true;
+}
+
 /* The registers that a switch between threads moves. */
 static uint64_t *quick_msr(X86CPU *cpu)
 {
@@ -295,6 +305,7 @@ static QuickFn *quick_function(unsigned mnemonic)
     case ZYDIS_MNEMONIC_SYSRET: return quick_sysret;
     case ZYDIS_MNEMONIC_IRETQ: return quick_iret;
     case ZYDIS_MNEMONIC_CLTS: return quick_clts;
+    case ZYDIS_MNEMONIC_INVLPG: return quick_invlpg;
     case ZYDIS_MNEMONIC_RDFSBASE:
     case ZYDIS_MNEMONIC_RDGSBASE: return quick_read_base;
     case ZYDIS_MNEMONIC_WRFSBASE:

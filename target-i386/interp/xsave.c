@@ -130,14 +130,15 @@ static void component_init(X86CPU *cpu, unsigned i)
     }
 }
 
-static bool all_zero(const uint8_t *bytes, unsigned size)
+/* @size is a multiple of 8. Without a way out of the loop, compilers make vectors of it. */
+static bool all_zero(const uint64_t *words, unsigned size)
 {
-    for (unsigned i = 0; i < size; i++) {
-        if (bytes[i]) {
-            return false;
-        }
+    uint64_t any = 0;
+
+    for (unsigned i = 0; i < size / 8; i++) {
+        any |= words[i];
     }
-    return true;
+    return !any;
 }
 
 /* XINUSE: components that are not in their initial state (SDM 1, 13.6). */
@@ -146,21 +147,20 @@ static uint64_t components_in_use(X86CPU *cpu, uint64_t among)
     uint64_t in_use = 0;
 
     for (unsigned i = 0; i < XSAVE_COMPONENTS; i++) {
-        uint8_t bytes[1024] = {0};
+        uint64_t words[1024 / 8];
 
         if (!(among >> i & 1)) {
             continue;
         }
-        component_copy(cpu, i, bytes, true, true);
         if (i == 0) {
-            static const uint8_t fcw_init[2] = {0x7f, 0x03};
-            bool initial = memcmp(bytes, fcw_init, 2) == 0 && all_zero(bytes + 2, 22) &&
-                           all_zero(bytes + 32, 128);
-
-            in_use |= !initial;
-        } else if (!all_zero(bytes, xsave_components[i].size)) {
-            in_use |= 1ull << i;
+            memset(words, 0, 160);
         }
+        component_copy(cpu, i, (uint8_t *)words, true, true);
+        if (i == 0) {
+            words[0] ^= 0x37f; /* FCW */
+            words[3] = 0;      /* MXCSR is not of it */
+        }
+        in_use |= (uint64_t)!all_zero(words, i ? xsave_components[i].size : 160) << i;
     }
     return in_use;
 }
@@ -277,17 +277,18 @@ static void xsaves(X86CPU *cpu, const Insn *insn)
  */
 static uint64_t check_header(X86CPU *cpu, const uint8_t *area)
 {
-    uint64_t bv, comp;
+    uint64_t header[8], bv, comp;
     bool bad;
 
-    memcpy(&bv, area + XSAVE_HEADER, 8);
-    memcpy(&comp, area + XSAVE_HEADER + 8, 8);
+    memcpy(header, area + XSAVE_HEADER, sizeof(header));
+    bv = header[0];
+    comp = header[1];
     if (comp & XCOMP_COMPACTED) {
         bad = !(cpu_has(cpu, X86_FEATURE_XSAVEC) || cpu_has(cpu, X86_FEATURE_XSAVES)) ||
               (comp & ~XCOMP_COMPACTED & ~cpu->xcr0) ||
-              (bv & ~comp) || !all_zero(area + XSAVE_HEADER + 16, 48);
+              (bv & ~comp) || !all_zero(header + 2, 48);
     } else {
-        bad = (bv & ~cpu->xcr0) || !all_zero(area + XSAVE_HEADER + 8, 16);
+        bad = (bv & ~cpu->xcr0) || !all_zero(header + 1, 16);
     }
     if (bad) {
         cpu_raise_gp(cpu, 0);

@@ -82,6 +82,33 @@ static void test_changed_by_others(void)
     check("data-beside-code", wrong_data, 0);
 }
 
+static __attribute__((noinline)) void store64(uint8_t *at, uint64_t value)
+{
+    asm volatile("movq %1, (%0)" : : "r"(at), "r"(value) : "memory");
+}
+
+/* One store, mostly beside the code, sometimes from before it into it, or across the page. */
+static void test_beside(void)
+{
+    uint8_t *code = place_answer(SPARE(PAGE_CODE) + 128, 5);
+    uint8_t *next = place_answer(SPARE(PAGE_CODE2), 0);
+    unsigned wrong = 0;
+
+    for (unsigned n = 0; n < 4 * HOT; n++) {
+        uint32_t answer = n / 8 & 0xff;
+
+        if (n % 8 == 0) { /* its opcode and three bytes of the number */
+            store64(code - 4, 0x000000b8ull << 32 | (uint64_t)answer << 40 | n);
+            store64(next - 3, 0x00b8ull << 24 | (uint64_t)answer << 32 | n % 256);
+        }
+        store64(code + 256, n);
+        store64(code + 192, n + 1);
+        wrong += call(code) != answer || *(uint32_t *)(code + 256) != n;
+        wrong += call(next) != answer || *(uint32_t *)(code + 192) != n + 1;
+    }
+    check("one-store-beside-and-into-code", wrong, 0);
+}
+
 /* The device writes into an instruction (fw_cfg's DMA interface, selector 0: "QEMU"). */
 static void test_changed_by_dma(void)
 {
@@ -504,6 +531,7 @@ void main(void)
     tss.ist[0] = SPARE(PAGE_STACK + 2);
     test_own_block();
     test_changed_by_others();
+    test_beside();
     test_changed_by_dma();
     test_middle();
     test_remapped();
