@@ -147,6 +147,8 @@ typedef struct X86JitState {
     uint32_t mxcsr_default;
     const struct TscAnchor *const *clock; /* of clock_vm_anchor() */
     uint64_t scratch[6];
+    TlbEntry straddling;    /* stands for two pages: leads to the bytes below */
+    uint8_t straddling_bytes[64];
     uint64_t pointers[JIT_POINTERS]; /* to what a block's checks in front found */
     const void *resume;
     uint64_t *lockstep_tag; /* of the jump made for one branch in lockstep */

@@ -311,7 +311,7 @@ TlbEntry *mmu_tlb_watched(X86CPU *cpu, MmuView view, uint64_t va)
     return entry[TLB_SIZE].write_tag == tag ? &entry[TLB_SIZE] : NULL;
 }
 
-uint8_t *mmu_tlb_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, bool write)
+const TlbEntry *mmu_tlb_hit(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, bool write)
 {
     const TlbEntry *entry = mmu_tlb_entry(cpu, view, va);
 
@@ -319,8 +319,8 @@ uint8_t *mmu_tlb_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, boo
         const TlbEntry *e = entry + way * TLB_SIZE;
 
         if ((va ^ (write ? e->write_tag : e->read_tag)) <= GUEST_PAGE_SIZE - size) {
-            return (uint8_t *)(va + e->addend);
+            return e;
         }
     }
-    return mmu_fill(cpu, view, va, size, write) ? (uint8_t *)(va + entry->addend) : NULL;
+    return mmu_fill(cpu, view, va, size, write) ? entry : NULL;
 }

@@ -143,10 +143,19 @@ bool mmu_fill(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, bool write)
  */
 TlbEntry *mmu_tlb_watched(X86CPU *cpu, MmuView view, uint64_t va);
 /*
- * Host address of @va if @size bytes there hit the TLB, filled as by mmu_fill() if need be; else
- * NULL.
+ * The TLB entry, of either way, that @size bytes at @va hit, filled as by mmu_fill() if need be;
+ * else NULL.
  */
-uint8_t *mmu_tlb_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, bool write);
+const TlbEntry *mmu_tlb_hit(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, bool write);
+
+/* Host address of @va if it hits so, else NULL. */
+static inline uint8_t *mmu_tlb_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size,
+                                    bool write)
+{
+    const TlbEntry *entry = mmu_tlb_hit(cpu, view, va, size, write);
+
+    return entry ? (uint8_t *)(va + entry->addend) : NULL;
+}
 
 /* Where instruction fetches from a page go. */
 typedef struct MmuFetch {

@@ -40,6 +40,15 @@ bool jit_fill_site(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site, uint
            mmu_fill(cpu, site->view, va, site->size, site->flags & SITE_WRITE);
 }
 
+/* Behind the check of @site, of the address @va, as if it had hit @entry. */
+static const void *go_on_with(X86CPU *cpu, const SiteInfo *site, uint64_t va,
+                              const TlbEntry *entry)
+{
+    cpu->jit.scratch[0] = (uintptr_t)entry - (uintptr_t)cpu->tlb[site->view];
+    cpu->jit.scratch[site->flags & SITE_R11 ? 3 : 4] = va & (GUEST_PAGE_SIZE - 1);
+    return ((Jit *)cpu->jit.jit)->buffer.rx + site->retry + site->back;
+}
+
 /*
  * A write to a page with code, beside the code: the access goes on with the entry as if it had hit
  * (r9 or r11: offset in the page, r10: entry). With other CPUs about, one of them may be decoding
@@ -66,12 +75,55 @@ static const void *write_beside_code(X86CPU *cpu, const TransBlock *tb, const Si
         return NULL;
     }
     if (site->flags & (SITE_R9 | SITE_R11)) {
-        cpu->jit.scratch[0] = (uintptr_t)entry - (uintptr_t)cpu->tlb[site->view];
-        cpu->jit.scratch[site->flags & SITE_R11 ? 3 : 4] = va & (GUEST_PAGE_SIZE - 1);
-    } else if (entry != mmu_tlb_entry(cpu, site->view, va)) {
-        return NULL; /* the code loads from the first way */
+        return go_on_with(cpu, site, va, entry);
     }
-    return ((Jit *)cpu->jit.jit)->buffer.rx + site->retry + site->back;
+    /* The code loads from the first way. */
+    return entry == mmu_tlb_entry(cpu, site->view, va)
+               ? ((Jit *)cpu->jit.jit)->buffer.rx + site->retry + site->back
+               : NULL;
+}
+
+/* Lets a load find the bytes of two pages that lie apart in one place. */
+static const TlbEntry *gather(X86CPU *cpu, MmuView view, uint64_t va, unsigned size)
+{
+    unsigned first = GUEST_PAGE_SIZE - (va & (GUEST_PAGE_SIZE - 1));
+    const uint8_t *low = mmu_tlb_host(cpu, view, va, 1, false);
+    const uint8_t *high = mmu_tlb_host(cpu, view, va + first, 1, false);
+    uint8_t *bytes = cpu->jit.straddling_bytes;
+    TlbEntry *entry = &cpu->jit.straddling;
+
+    for (unsigned i = 0; i < size; i++) {
+        bytes[i] = i < first ? low[i] : high[i - first];
+    }
+    entry->page = (uintptr_t)bytes - (va & (GUEST_PAGE_SIZE - 1));
+    entry->addend = (uintptr_t)bytes - va;
+    return entry;
+}
+
+/*
+ * An access to two pages: where they lie side by side in the host too, the code goes on with the
+ * entry of the first as if it had hit; where not, with a copy if this is a load.
+ */
+static const void *straddle(X86CPU *cpu, const SiteInfo *site, uint64_t va)
+{
+    MmuView view = site->view;
+    bool write = site->flags & SITE_WRITE;
+    uint64_t last = va + site->size - 1;
+    const TlbEntry *low, *high;
+
+    if (!(site->flags & SITE_FILL) || (site->flags & SITE_ALIGN) || !site->back ||
+        !(site->flags & (SITE_R9 | SITE_R11)) || !((va ^ last) >> GUEST_PAGE_BITS) ||
+        !(low = mmu_tlb_hit(cpu, view, va, 1, write)) ||
+        !(high = mmu_tlb_hit(cpu, view, last, 1, write))) {
+        return NULL;
+    }
+    if (low->addend == high->addend) {
+        return go_on_with(cpu, site, va, low);
+    }
+    if (write || (site->flags & SITE_GROUP) || site->size > sizeof(cpu->jit.straddling_bytes)) {
+        return NULL;
+    }
+    return go_on_with(cpu, site, va, gather(cpu, view, va, site->size));
 }
 
 /* Behind the string instruction, if it could be done. */
@@ -154,6 +206,9 @@ const void *jit_fill(X86CPU *cpu, const SiteInfo *site, uint64_t va)
         return string(cpu, tb, site);
     }
     on = write_beside_code(cpu, tb, site, va);
+    if (!on) {
+        on = straddle(cpu, site, va);
+    }
     if (on || !jit_fill_site(cpu, tb, site, va)) {
         return on;
     }

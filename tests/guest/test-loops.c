@@ -122,6 +122,46 @@ static void test_copies(void)
     check("copies", wrong, 0);
 }
 
+/* --- accesses to two pages ------------------------------------------------------------------ */
+
+/* A store, a read-modify-write and a load at @at, often enough to be translated. */
+static uint64_t touch(uint64_t at, uint64_t value)
+{
+    uint64_t got;
+
+    asm volatile("mov %1, (%2)\n addq $5, (%2)\n mov (%2), %0"
+                 : "=&r"(got) : "r"(value), "r"(at) : "cc", "memory");
+    return got;
+}
+
+/* Where the pages lie side by side, and where they lie apart. */
+static void test_straddling(void)
+{
+    unsigned wrong = 0;
+
+    for (unsigned apart = 0; apart < 2; apart++) {
+        set_pte(TARGET, SPARE(TARGET) | P | W);
+        set_pte(TARGET + 1, SPARE(TARGET + 1 + apart) | P | W);
+        for (unsigned n = 0; n < 100; n++) {
+            uint64_t at = COPY + 4096 - 12 + n % 16, value = n * 0x0101010101010101ull;
+            uint8_t below = *(volatile uint8_t *)(at - 1), above = *(volatile uint8_t *)(at + 8);
+
+            wrong += touch(at, value) != value + 5;
+            for (unsigned i = 0; i < 8; i++) {
+                uint64_t where = at + i < COPY + 4096
+                                     ? SPARE(TARGET) + (at + i - COPY)
+                                     : SPARE(TARGET + 1 + apart) + (at + i - COPY - 4096);
+
+                wrong += *(volatile uint8_t *)where != (uint8_t)((value + 5) >> (8 * i));
+            }
+            wrong += *(volatile uint8_t *)(at - 1) != below;
+            wrong += *(volatile uint8_t *)(at + 8) != above;
+        }
+    }
+    check("straddling", wrong, 0);
+    map(TARGET, TARGET);
+}
+
 /* --- vectors ---------------------------------------------------------------------------------- */
 
 static uint64_t vector_sum(uint64_t from, uint64_t rounds)
@@ -222,6 +262,7 @@ void main(void)
     prepare();
     test_sums();
     test_copies();
+    test_straddling();
     test_vectors();
     test_faults();
     test_code();
