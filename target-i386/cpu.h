@@ -127,6 +127,7 @@ typedef struct JitJump {
 #define JIT_JUMP_BITS 16
 #define JIT_JUMP_MASK (((1u << JIT_JUMP_BITS) - 1) << 2)
 #define JIT_SLOTS (1u << 16)
+#define JIT_POINTERS 6
 
 /* What translated code reaches by displacements (accel/tcg/). */
 
@@ -146,6 +147,9 @@ typedef struct X86JitState {
     uint32_t mxcsr_default;
     const struct TscAnchor *const *clock; /* of clock_vm_anchor() */
     uint64_t scratch[8];
+    TlbEntry straddling;    /* stands for two pages: leads to the bytes below */
+    uint8_t straddling_bytes[64];
+    uint64_t pointers[JIT_POINTERS]; /* to what a block's checks in front found */
     const void *resume;
     uint64_t *lockstep_tag; /* of the jump made for one branch in lockstep */
     JitJump jumps[1u << JIT_JUMP_BITS];

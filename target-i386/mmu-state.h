@@ -96,6 +96,7 @@ typedef struct MmuState {
     uint32_t global_generation; /* of global pages */
     uint32_t victim;            /* where the next entry goes in a set without a dead one */
     bool giant;                 /* the second level may hold pieces of 1 GiB pages */
+    bool shared;                /* other CPUs' threads mark pages as code (mmu_forget_writes()) */
     MmuSpace spaces[MMU_SPACES];
 
     /* The first level: page size (log2) and flags of each entry (TLB_STATE_*). */

@@ -84,28 +84,32 @@ void mmu_remember(X86CPU *cpu, uint64_t va, const Walk *walk)
     mmu->giant |= walk->shift == 30;
 }
 
+/* The second level's answer; false if it has none, or none that would do without a walk. */
+static bool tlb2_lookup(X86CPU *cpu, MmuView view, uint64_t va, unsigned access, Walk *walk)
+{
+    unsigned shift = GUEST_PAGE_BITS;
+    Tlb2Entry *entry = tlb2_find(cpu, tlb2_small(cpu, va), va, shift);
+
+    if (!entry) {
+        shift = TLB2_PIECE_BITS;
+        entry = tlb2_find(cpu, tlb2_large(cpu, va), va, shift);
+    }
+    if (!entry) {
+        return false;
+    }
+    walk_set_rights(walk, entry->va_rights);
+    if (!mmu_walk_check(cpu, view, access, walk) || (!walk->dirty && (access & ACCESS_WRITE))) {
+        return false;
+    }
+    walk->gpa = ((entry->gpa_generation >> 24 << GUEST_PAGE_BITS) |
+                 (va & ((1ULL << shift) - 1))) & cpu->vcpu.a20_mask;
+    return true;
+}
+
 bool mmu_lookup(X86CPU *cpu, MmuView view, uint64_t va, unsigned access, Walk *walk)
 {
-    Tlb2Entry *entry;
-    unsigned shift = GUEST_PAGE_BITS;
-
-    if (cpu->cr0 & CR0_PG) {
-        entry = tlb2_find(cpu, tlb2_small(cpu, va), va, shift);
-        if (!entry) {
-            shift = TLB2_PIECE_BITS;
-            entry = tlb2_find(cpu, tlb2_large(cpu, va), va, shift);
-        }
-        if (entry) {
-            walk_set_rights(walk, entry->va_rights);
-            if (mmu_walk_check(cpu, view, access, walk) &&
-                (walk->dirty || !(access & ACCESS_WRITE))) {
-                walk->gpa = ((entry->gpa_generation >> 24 << GUEST_PAGE_BITS) |
-                             (va & ((1ULL << shift) - 1))) & cpu->vcpu.a20_mask;
-                return true;
-            }
-        }
-    }
-    return mmu_walk(cpu, view, va, access, walk);
+    return ((cpu->cr0 & CR0_PG) && tlb2_lookup(cpu, view, va, access, walk)) ||
+           mmu_walk(cpu, view, va, access, walk);
 }
 
 static void forget_in(Tlb2Entry *set, uint64_t va, uint32_t generation, uint32_t generation2)
@@ -137,6 +141,20 @@ void mmu_forget(X86CPU *cpu, uint64_t va, uint32_t generation, uint32_t generati
 
 /* --- first level ----------------------------------------------------------------- */
 
+/*
+ * Between what is written for other CPUs' threads that mark pages as code, and what is read of
+ * them. Where there is one CPU nobody does; the barrier would cost a fill twice what the rest of it
+ * does, and much more while non-temporal stores are on their way.
+ */
+static void tlb_barrier(const X86CPU *cpu)
+{
+    if (cpu->mmu.shared) {
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    } else {
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    }
+}
+
 static void tlb_touch(MmuState *mmu, MmuView view, unsigned set, unsigned shift, bool global)
 {
     uint8_t *state = &mmu->state[view][set];
@@ -166,8 +184,9 @@ static void tlb_demote(X86CPU *cpu, MmuView view, unsigned set, uint64_t tag)
     __atomic_store_n(&second->addend, first->addend, __ATOMIC_RELAXED);
     second->read_tag = first->read_tag;
     /* mmu_forget_writes() of another thread goes through the first ways before the second. */
-    __atomic_store_n(&second->write_tag, write, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&first->write_tag, __ATOMIC_SEQ_CST) != write) {
+    __atomic_store_n(&second->write_tag, write, __ATOMIC_RELAXED);
+    tlb_barrier(cpu);
+    if (__atomic_load_n(&first->write_tag, __ATOMIC_RELAXED) != write) {
         __atomic_store_n(&second->write_tag, tlb_invalid_tag(set + TLB_SIZE), __ATOMIC_RELAXED);
     }
 }
@@ -190,8 +209,8 @@ void mmu_enter(X86CPU *cpu, MmuView view, uint64_t va, const Walk *walk, const M
     if (walk->writable && page->write == page->read) {
         /* Tag first, marks after: pairs with mmu_forget_writes(), which marks first and scans
          * after. */
-        __atomic_store_n(&entry->write_tag, tag, __ATOMIC_SEQ_CST);
-        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        __atomic_store_n(&entry->write_tag, tag, __ATOMIC_RELAXED);
+        tlb_barrier(cpu);
         if (ram_page_marks(page->block, page->offset)) {
             __atomic_store_n(&entry->write_tag, tlb_watched_tag(tag), __ATOMIC_RELAXED);
         } else if (G_UNLIKELY(cpu->mmu.note_write)) {
@@ -238,6 +257,45 @@ bool mmu_flush_page_quick(X86CPU *cpu, uint64_t va)
     return true;
 }
 
+/* Enters a page of plain RAM by what the second level knows, if the first has it not. */
+static bool fill_known(X86CPU *cpu, MmuView view, uint64_t va)
+{
+    const MemoryPage *page;
+    Walk walk = {.slow = NULL};
+
+    if (!((mmu_tlb_entry(cpu, view, va)->read_tag ^ va) >> GUEST_PAGE_BITS)) {
+        return true;
+    }
+    if (!(cpu->cr0 & CR0_PG) || !tlb2_lookup(cpu, view, va, ACCESS_READ, &walk)) {
+        return false;
+    }
+    page = mmu_phys_page(cpu, walk.gpa, NULL);
+    if (!page || !page->read) {
+        return false;
+    }
+    mmu_enter(cpu, view, va, &walk, page);
+    return true;
+}
+
+/*
+ * Pages that are filled in order are likely to go on so, and getting here costs more than entering
+ * a page.
+ */
+#define FILL_AHEAD 3
+
+static void fill_ahead(X86CPU *cpu, MmuView view, uint64_t va)
+{
+    uint64_t before = va - GUEST_PAGE_SIZE;
+
+    if (!((mmu_tlb_entry(cpu, view, before)->read_tag ^ before) >> GUEST_PAGE_BITS)) {
+        for (unsigned i = 1; i <= FILL_AHEAD; i++) {
+            if (!fill_known(cpu, view, va + i * GUEST_PAGE_SIZE)) {
+                break;
+            }
+        }
+    }
+}
+
 bool mmu_fill(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, bool write)
 {
     const MemoryPage *page;
@@ -254,6 +312,7 @@ bool mmu_fill(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, bool write)
         return false;
     }
     mmu_enter(cpu, view, va, &walk, page);
+    fill_ahead(cpu, view, va);
     entry = mmu_tlb_entry(cpu, view, va);
     return (va ^ (write ? entry->write_tag : entry->read_tag)) <= GUEST_PAGE_SIZE - size;
 }
@@ -288,7 +347,7 @@ static uint8_t *noted_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size
     return host && cpu->mmu.note_write(cpu, host, size) ? host : NULL;
 }
 
-uint8_t *mmu_tlb_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, bool write)
+const TlbEntry *mmu_tlb_hit(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, bool write)
 {
     const TlbEntry *entry = mmu_tlb_entry(cpu, view, va);
 
@@ -296,10 +355,17 @@ uint8_t *mmu_tlb_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, boo
         const TlbEntry *e = entry + way * TLB_SIZE;
 
         if ((va ^ (write ? e->write_tag : e->read_tag)) <= GUEST_PAGE_SIZE - size) {
-            return (uint8_t *)(va + e->addend);
+            return e;
         }
     }
-    if (mmu_fill(cpu, view, va, size, write)) {
+    return mmu_fill(cpu, view, va, size, write) ? entry : NULL;
+}
+
+uint8_t *mmu_tlb_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, bool write)
+{
+    const TlbEntry *entry = mmu_tlb_hit(cpu, view, va, size, write);
+
+    if (entry) {
         return (uint8_t *)(va + entry->addend);
     }
     return write && cpu->mmu.note_write ? noted_host(cpu, view, va, size) : NULL;

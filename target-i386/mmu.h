@@ -145,8 +145,14 @@ TlbEntry *mmu_tlb_watched(X86CPU *cpu, MmuView view, uint64_t va);
 /* The same where MmuState.note_write must be asked before each write. */
 TlbEntry *mmu_tlb_closed(X86CPU *cpu, MmuView view, uint64_t va);
 /*
- * Host address of @va if @size bytes there hit the TLB, filled as by mmu_fill() if need be; else
- * NULL.
+ * The TLB entry, of either way, that @size bytes at @va hit, filled as by mmu_fill() if need be;
+ * else NULL.
+ */
+const TlbEntry *mmu_tlb_hit(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, bool write);
+
+/*
+ * Host address of @va if it hits so, else NULL. What is to be written is told to
+ * MmuState.note_write where there is one.
  */
 uint8_t *mmu_tlb_host(X86CPU *cpu, MmuView view, uint64_t va, unsigned size, bool write);
 

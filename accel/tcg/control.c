@@ -39,23 +39,40 @@ static uint64_t branch_target(Trans *t)
     return trans_target(t, trans_cur(t));
 }
 
+static void note_tail(Trans *t)
+{
+    t->tail = t->a.p;
+    t->tail_flags = t->flags;
+}
+
 void trans_jump(Trans *t)
 {
     trans_commit_sp(t);
+    note_tail(t);
     leave_to(t, branch_target(t), NULL);
 }
 
 void trans_jump_if(Trans *t)
 {
+    uint8_t *jcc;
+
     trans_commit_sp(t);
     trans_need_flags(t);
-    leave_to(t, branch_target(t), emit_jcc(&t->a, trans_cur(t)->zi.opcode & 15));
+    note_tail(t);
+    jcc = emit_jcc(&t->a, trans_cur(t)->zi.opcode & 15);
+    if (t->rounds && t->loop) {
+        t->back_edge = jcc;
+    } else {
+        leave_to(t, branch_target(t), jcc);
+    }
+    t->exit = t->a.p;
     leave_to(t, trans_next_rip(t), NULL);
 }
 
 void trans_fall_through(Trans *t)
 {
     trans_commit_sp(t);
+    note_tail(t);
     leave_to(t, trans_next_rip(t), NULL);
 }
 

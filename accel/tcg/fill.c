@@ -94,6 +94,49 @@ static const void *write_beside_code(X86CPU *cpu, TransBlock *tb, const SiteInfo
     return jit_go_on_with(cpu, site, va, entry);
 }
 
+/* Lets a load find the bytes of two pages that lie apart in one place. */
+static const TlbEntry *gather(X86CPU *cpu, MmuView view, uint64_t va, unsigned size)
+{
+    unsigned first = GUEST_PAGE_SIZE - (va & (GUEST_PAGE_SIZE - 1));
+    const uint8_t *low = mmu_tlb_host(cpu, view, va, 1, false);
+    const uint8_t *high = mmu_tlb_host(cpu, view, va + first, 1, false);
+    uint8_t *bytes = cpu->jit.straddling_bytes;
+    TlbEntry *entry = &cpu->jit.straddling;
+
+    for (unsigned i = 0; i < size; i++) {
+        bytes[i] = i < first ? low[i] : high[i - first];
+    }
+    entry->page = (uintptr_t)bytes - (va & (GUEST_PAGE_SIZE - 1));
+    entry->addend = (uintptr_t)bytes - va;
+    return entry;
+}
+
+/*
+ * An access to two pages: where they lie side by side in the host too, the code goes on with the
+ * entry of the first as if it had hit; where not, with a copy if this is a load.
+ */
+static const void *straddle(X86CPU *cpu, const SiteInfo *site, uint64_t va)
+{
+    MmuView view = site->view;
+    bool write = site->flags & SITE_WRITE;
+    uint64_t last = va + site->size - 1;
+    const TlbEntry *low, *high;
+
+    if (!(site->flags & SITE_FILL) || (site->flags & SITE_ALIGN) || !site->back ||
+        !(site->flags & (SITE_R9 | SITE_R11)) || !((va ^ last) >> GUEST_PAGE_BITS) ||
+        !(low = mmu_tlb_hit(cpu, view, va, 1, write)) ||
+        !(high = mmu_tlb_hit(cpu, view, last, 1, write))) {
+        return NULL;
+    }
+    if (low->addend == high->addend) {
+        return jit_go_on_with(cpu, site, va, low);
+    }
+    if (write || (site->flags & SITE_GROUP) || site->size > sizeof(cpu->jit.straddling_bytes)) {
+        return NULL;
+    }
+    return jit_go_on_with(cpu, site, va, gather(cpu, view, va, site->size));
+}
+
 /* Behind the string instruction, if it could be done. */
 static const void *string(X86CPU *cpu, const TransBlock *tb, const SiteInfo *site)
 {
@@ -181,8 +224,9 @@ const void *jit_fill(X86CPU *cpu, const SiteInfo *site, uint64_t va)
         cpu->jit.scratch[4] = to->rip; /* r9, as it was */
         return jit->buffer.rx + site->retry;
     }
-    if (!jit_fill_site(cpu, tb, site, va)) {
-        return NULL;
+    on = straddle(cpu, site, va);
+    if (on || !jit_fill_site(cpu, tb, site, va)) {
+        return on;
     }
     jit->stats.fills++;
     return jit->buffer.rx + site->retry;

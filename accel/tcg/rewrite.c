@@ -101,7 +101,7 @@ static bool place_registers(TransInsn *ti, Plan *plan, const uint8_t *temps, uns
     return true;
 }
 
-static bool uses_high_byte(const TransInsn *ti)
+bool trans_uses_high_byte(const TransInsn *ti)
 {
     for (unsigned i = 0; i < ti->zi.operand_count_visible; i++) {
         ZydisRegister reg = ti->ops[i].reg.value;
@@ -357,7 +357,7 @@ bool trans_copy(Trans *t)
     unsigned count, spilled = trans_spilled_operands(ti);
 
     /* Known before code is written: whether registers suffice, and AH without REX. */
-    if (ti->mem >= 0 && uses_high_byte(ti)) {
+    if (ti->mem >= 0 && trans_uses_high_byte(ti)) {
         return false;
     }
     if (spilled > temps_expected(t, ti)) {

@@ -10,11 +10,6 @@
 
 /* --- classification --------------------------------------------------------------- */
 
-static bool is_gpr(ZydisRegister reg)
-{
-    return reg >= ZYDIS_REGISTER_AL && reg <= ZYDIS_REGISTER_R15;
-}
-
 static unsigned encoding_kind(const ZydisDecodedInstruction *zi)
 {
     return zi->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX ? VEC_AVX512
@@ -287,11 +282,11 @@ static TransKind classify_stack(const Trans *t, const TransInsn *ti)
                        (op->type == ZYDIS_OPERAND_TYPE_MEMORY &&
                         op->size == trans_unit(t, ti) * 8 &&
                         trans_segment_fits(t, op->mem.segment, false)) ||
-                       (op->type == ZYDIS_OPERAND_TYPE_REGISTER && is_gpr(op->reg.value))
+                       (op->type == ZYDIS_OPERAND_TYPE_REGISTER && trans_is_gpr(op->reg.value))
                    ? KIND_PUSH
                    : KIND_INTERPRET;
     case ZYDIS_MNEMONIC_POP:
-        return op->type == ZYDIS_OPERAND_TYPE_REGISTER && is_gpr(op->reg.value) &&
+        return op->type == ZYDIS_OPERAND_TYPE_REGISTER && trans_is_gpr(op->reg.value) &&
                        !is_part_of_sp(t, op->reg.value)
                    ? KIND_POP
                    : KIND_INTERPRET;
@@ -604,9 +599,9 @@ static void stack_groups(Trans *t)
 
 /* --- address groups ------------------------------------------------------------------- */
 
-static bool writes_register(const TransInsn *ti, ZydisRegister reg)
+bool trans_writes_register(const TransInsn *ti, ZydisRegister reg)
 {
-    return is_gpr(reg) && ti->writes >> trans_guest_reg(reg) & 1;
+    return trans_is_gpr(reg) && ti->writes >> trans_guest_reg(reg) & 1;
 }
 
 /*
@@ -670,8 +665,7 @@ static void address_new(Trans *t, TransInsn *ti, unsigned insn)
     };
 }
 
-/* True if the instruction moves address register @reg by a constant. */
-static bool register_step(const TransInsn *ti, ZydisRegister reg, int64_t *step)
+bool trans_register_step(const TransInsn *ti, ZydisRegister reg, int64_t *step)
 {
     const ZydisDecodedOperand *ops = ti->ops;
 
@@ -705,10 +699,10 @@ static bool follow(const TransInsn *ti, ZydisRegister reg, int64_t *moved)
 {
     int64_t step;
 
-    if (!writes_register(ti, reg)) {
+    if (!trans_writes_register(ti, reg)) {
         return true;
     }
-    if (!register_step(ti, reg, &step) || ABS(step) > GROUP_SPAN) {
+    if (!trans_register_step(ti, reg, &step) || ABS(step) > GROUP_SPAN) {
         return false;
     }
     moved[trans_guest_reg(reg)] += step;
@@ -749,7 +743,7 @@ static void find_addresses(Trans *t)
             const ZydisDecodedOperandMem *mem = &ti->ops[ti->mem].mem;
 
             ti->shift = moved_by(moved, mem->index) * mem->scale;
-            if (is_gpr(mem->base)) {
+            if (trans_is_gpr(mem->base)) {
                 ti->shift += moved_by(moved, mem->base);
             }
         }
@@ -863,7 +857,7 @@ static void note_registers(TransInsn *ti)
         const ZydisDecodedOperand *op = &ti->ops[i];
         unsigned guest;
 
-        if (op->type != ZYDIS_OPERAND_TYPE_REGISTER || !is_gpr(op->reg.value)) {
+        if (op->type != ZYDIS_OPERAND_TYPE_REGISTER || !trans_is_gpr(op->reg.value)) {
             continue;
         }
         guest = trans_guest_reg(op->reg.value);
@@ -940,6 +934,10 @@ bool trans_scan(Trans *t)
     }
     liveness(t);
     stack_groups(t);
+    trans_plan_hoist(t);
+    if (t->rounds) {
+        t->tb->no_groups |= JIT_NO_ADDRESS;
+    }
     find_addresses(t);
     place_addresses(t);
     return offset == t->block->bytes;

@@ -81,8 +81,28 @@ static uint8_t *string_host(const StringRun *run, unsigned reg, SegReg seg, bool
 
 /* --- instructions ------------------------------------------------------------------------ */
 
+/*
+ * So few words a loop moves sooner, since REP MOVSQ takes long to begin with: mem_memcpy_sm 1.9 to
+ * 0.7 times native. Words go one after the other, as overlapping operands may have it.
+ */
+#define FEW 32
+
+static void move_few(uint8_t *to, const uint8_t *from, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t word;
+
+        memcpy(&word, from + i * 8, 8);
+        __asm__ volatile("mov %1, %0" : "=m"(*(uint64_t *)(to + i * 8)) : "r"(word) : "memory");
+    }
+}
+
 static void host_movs(uint8_t *to, const uint8_t *from, uint64_t n, unsigned size)
 {
+    if (size == 8 && n <= FEW) {
+        move_few(to, from, n);
+        return;
+    }
     switch (size) {
     case 1: __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory"); break;
     case 2: __asm__ volatile("rep movsw" : "+D"(to), "+S"(from), "+c"(n) : : "memory"); break;

@@ -49,7 +49,11 @@ typedef struct AddressGroup {
     uint8_t members;
     uint8_t pointer;        /* host register with the host address of @low, H_NONE: no group */
     bool ready;             /* the pointer is there */
+    uint8_t slot;           /* without a register: number in jit.pointers (hoist.c) */
+    uint8_t align;          /* what is at @anchor must be aligned to so many bytes */
+    uint8_t member;         /* an instruction that is one of it */
     int64_t low, high;      /* displacements */
+    int64_t anchor;
 } AddressGroup;
 
 typedef struct TransInsn {
@@ -71,13 +75,16 @@ typedef struct TransInsn {
     int8_t check;           /* StackGroup to check before it, -1: none */
     int64_t sp;             /* stack pointer before it, from the epoch's start */
     int64_t shift;          /* how far its operand's registers moved since the block's start */
+    int64_t round_step;     /* and how far a whole round of the loop moves them (hoist.c) */
+    uint8_t hoisted;        /* AddressGroup of its memory operand there */
 } TransInsn;
 
 typedef enum { FLAGS_HOST, FLAGS_MEMORY } FlagsPlace;
 
 /* Code that rarely runs, written behind the block. */
 typedef struct ColdStub {
-    enum { COLD_SLOW, COLD_VEC, COLD_X87, COLD_POLL, COLD_BUDGET, COLD_LINK } kind;
+    enum { COLD_SLOW, COLD_VEC, COLD_X87, COLD_POLL, COLD_BUDGET, COLD_LINK,
+           COLD_BAIL } kind;
     uint8_t *at;            /* rel32 of the jump that leads here; COLD_LINK: or NULL */
     uint8_t *at2;           /* a second one, or NULL */
     uint8_t *back;          /* where to go on; COLD_SLOW: with the entry that r10 names, or NULL */
@@ -86,6 +93,7 @@ typedef struct ColdStub {
     int32_t tag;            /* field that @pointer was xored with, by r10; 0: no access */
     uint8_t pointer;        /* host register with the address */
     uint64_t constant;      /* with back2: the address */
+    const uint8_t *bail;    /* COLD_BAIL: where to go if the second way misses too */
     unsigned vec;
     Link *link;
     bool flags_in_memory;
@@ -118,6 +126,11 @@ typedef struct Trans {
     StackGroup groups[BLOCK_MAX_INSNS];
     AddressGroup addresses[BLOCK_MAX_INSNS];
     int address_count;
+    unsigned rounds;        /* of the loop that are written with checks in front; 0: none */
+    bool loop;              /* the block jumps to itself */
+    uint8_t *back_edge;     /* rel32 of that jump */
+    uint8_t *tail, *exit;   /* where the block's jumps begin, and its way on */
+    FlagsPlace tail_flags;  /* where the flags are at @tail */
     ColdStub cold[COLD_MAX];
     uint8_t bytes[BLOCK_MAX_INSNS * 15 + 16];
 } Trans;
@@ -125,6 +138,25 @@ typedef struct Trans {
 /* --- scan.c: decode, classify, flags, stack --------------------------------------- */
 
 bool trans_scan(Trans *t);
+
+/* True if the instruction writes any part of general register @reg. */
+bool trans_writes_register(const TransInsn *ti, ZydisRegister reg);
+/* True if the instruction moves address register @reg by a constant. */
+bool trans_register_step(const TransInsn *ti, ZydisRegister reg, int64_t *step);
+
+static inline bool trans_is_gpr(ZydisRegister reg)
+{
+    return reg >= ZYDIS_REGISTER_AL && reg <= ZYDIS_REGISTER_R15;
+}
+
+/* --- hoist.c: the block again, with its checks in front --------------------------------- */
+
+#define HOIST_INSNS 64u /* that it may be at most */
+
+/* Sets t->rounds if that is possible and pays. */
+void trans_plan_hoist(Trans *t);
+/* Behind the block's ordinary code. */
+void trans_hoist(Trans *t);
 
 /* --- operand.c: registers, addresses, TLB checks, flags ------------------------------ */
 
@@ -154,6 +186,14 @@ HostMem trans_stack(Trans *t, int32_t disp, unsigned size, bool write);
 void trans_check_group(Trans *t, int number);
 /* r8 = @base + @disp, in the bits that are the stack pointer; keeps flags. */
 void trans_load_sp(Trans *t, unsigned base, int32_t disp);
+/*
+ * @pointer, an address, becomes that of the host if @size bytes there hit the TLB and it is aligned
+ * to @align; else execution goes on at @plain.
+ */
+void trans_check_or_bail(Trans *t, unsigned pointer, unsigned size, bool write, unsigned align,
+                         const uint8_t *plain);
+/* Where the pointer of a group without a register is. */
+HostMem trans_pointer_slot(const AddressGroup *group);
 /* Makes r8 the guest's stack pointer. */
 void trans_commit_sp(Trans *t);
 /* True if host register @reg holds something that the instructions behind this one rely on. */
@@ -215,11 +255,18 @@ static inline bool trans_code64(const Trans *t)
 bool trans_copy(Trans *t);
 /* True if its memory operand of @size bytes must be aligned for the host, or for being locked. */
 bool trans_wants_alignment(const TransInsn *ti, unsigned size);
+/* True if AH, CH, DH or BH is one of its operands. */
+bool trans_uses_high_byte(const TransInsn *ti);
 /* How many of its operands are guest registers that live in memory. */
 static inline unsigned trans_spilled_operands(const TransInsn *ti)
 {
     return ti->spilled;
 }
+
+/* --- translate.c ---------------------------------------------------------------------- */
+
+/* LEA; false if too few temporaries are free. */
+bool trans_lea(Trans *t);
 
 /* --- control.c ---------------------------------------------------------------------------- */
 

@@ -45,7 +45,7 @@ static void lea_into(Trans *t, unsigned to)
     }
 }
 
-static bool trans_lea(Trans *t)
+bool trans_lea(Trans *t)
 {
     const TransInsn *ti = trans_cur(t);
     unsigned guest = trans_guest_reg(ti->ops[0].reg.value);
@@ -226,6 +226,9 @@ static void emit_hot(Trans *t)
     if (falls_through(trans_cur(t))) {
         trans_fall_through(t);
     }
+    if (t->rounds) {
+        trans_hoist(t);
+    }
 }
 
 /* --- stubs ------------------------------------------------------------------------------- */
@@ -300,6 +303,13 @@ static void emit_slow_stub(Trans *t, Asm *a, ColdStub *stub)
     a->p += sizeof(stub->site);
 }
 
+static void emit_bail_stub(Asm *a, const ColdStub *stub)
+{
+    emit_op_mem(a, true, 0x33, stub->pointer, (HostMem){H_R10, H_NONE, 0, true, stub->tag});
+    emit_second(a, stub);
+    patch_rel32(emit_jmp(a), stub->bail);
+}
+
 static void emit_link_stub(Trans *t, Asm *a, const ColdStub *stub)
 {
     Link *link = stub->link;
@@ -359,6 +369,7 @@ static void emit_stub(Trans *t, Asm *a, ColdStub *stub)
     case COLD_BUDGET: emit_budget_stub(t, a); break;
     case COLD_VEC: emit_vec_stub(t, a, stub); break;
     case COLD_X87: emit_x87_stub(t, a, stub); break;
+    case COLD_BAIL: emit_bail_stub(a, stub); break;
     }
 }
 
@@ -453,7 +464,8 @@ TransBlock *jit_translate(Jit *jit, Block *block, uint32_t mode, unsigned no_gro
     if (!rip_has_room(jit->cpu, block, mode)) {
         return NULL;
     }
-    if (!room_left(&jit->buffer, block->count) || jit->slot_count + LINKS_MAX > JIT_SLOTS) {
+    if (!room_left(&jit->buffer, block->count + HOIST_INSNS) ||
+        jit->slot_count + LINKS_MAX > JIT_SLOTS) {
         jit->flush_wanted = true;
         return NULL;
     }

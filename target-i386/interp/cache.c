@@ -123,6 +123,11 @@ CodeCache *code_cache_new(X86CPU *cpu, CodeDomain *domain)
     g_mutex_init(&cache->lock);
     g_mutex_lock(&domain->lock);
     g_ptr_array_add(domain->caches, cache);
+    for (unsigned i = 0; i < domain->caches->len && domain->caches->len > 1; i++) {
+        CodeCache *sharer = g_ptr_array_index(domain->caches, i);
+
+        sharer->cpu->mmu.shared = true;
+    }
     for (unsigned i = 0; i < GENERATIONS; i++) {
         generation_raise(domain, (uint64_t)i << GUEST_PAGE_BITS);
     }
