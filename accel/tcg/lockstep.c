@@ -205,6 +205,18 @@ static bool compare_memory(const TransBlock *tb, const Lockstep *l, unsigned cou
 
 /* --- the run in the interpreter ----------------------------------------------------------- */
 
+static bool memory_differs(const Lockstep *l, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        const LockstepWrite *write = &l->writes[i];
+
+        if (memcmp(l->bytes_after + write->at, write->host, write->size)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void log_code(X86CPU *cpu, const TransBlock *tb, unsigned count)
 {
     GString *bytes = g_string_new(NULL);
@@ -258,6 +270,18 @@ static void end_branch(Jit *jit)
     }
 }
 
+/* Undoes what either engine wrote, and lets the interpreter do it again. */
+static void interpret_again(Jit *jit, const TransBlock *tb, unsigned count, unsigned writes)
+{
+    Lockstep *l = jit->lockstep;
+
+    for (unsigned i = writes; i-- > 0;) {
+        memcpy(l->writes[i].host, l->bytes_before + l->writes[i].at, l->writes[i].size);
+    }
+    put(&l->before, jit->cpu, tb->vectors);
+    interpret(jit->cpu, tb->block, count);
+}
+
 /* Translated STI makes a shadow without a look at whether IF was set before (Link.shadow). */
 static void forgive_shadow(const X86CPU *cpu, LockstepState *after)
 {
@@ -281,6 +305,11 @@ void lockstep_end(Jit *jit, const TransBlock *tb)
     lockstep_undo(l, 0);
     put(&l->before, cpu, tb->vectors);
     interpret(cpu, tb->block, count);
+    if (memory_differs(l, writes)) {
+        /* A page table that the block wrote to has lost the bits of its own walk, maybe. */
+        mmu_flush(cpu);
+        interpret_again(jit, tb, count, writes);
+    }
     l->blocks++;
     l->insns += count;
     forgive_shadow(cpu, &l->after);

@@ -79,10 +79,15 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         report = os.path.join(scratch, 'report')
         try:
-            status = subprocess.run(command(args, report), timeout=TIMEOUT, check=False).returncode
+            done = subprocess.run(command(args, report), timeout=TIMEOUT, check=False,
+                                  stderr=subprocess.PIPE, encoding='utf-8', errors='replace')
+            status, messages = done.returncode, done.stderr
         except subprocess.TimeoutExpired:
-            status = 'a timeout'
+            status, messages = 'a timeout', ''
         good = to_tap(report_lines(report) if os.path.exists(report) else [])
+    if 'lockstep:' in messages:
+        status = 'a difference between translator and interpreter'
+    print(''.join('# %s\n' % line for line in messages.splitlines()[:20]), end='')
     if status != PASSED:
         print('# the emulator ended with %s' % status)
     sys.exit(0 if good and status == PASSED else 1)
