@@ -337,7 +337,8 @@ static bool latency_counts(Trans *t)
 {
     const TransInsn *ti = trans_cur(t);
 
-    return trans_code64(t) && ti->kind == KIND_COPY && ti->zi.meta.category == ZYDIS_CATEGORY_DATAXFER &&
+    return trans_code64(t) && ti->kind == KIND_COPY &&
+           ti->zi.meta.category == ZYDIS_CATEGORY_DATAXFER &&
            ti->ops[0].type == ZYDIS_OPERAND_TYPE_REGISTER && ti->vec == VEC_NONE && !ti->x87 &&
            trans_spilled_operands(ti) < 2 && !trans_busy(t, H_R9) && !trans_busy(t, H_R11);
 }
