@@ -152,9 +152,8 @@ static uint64_t components_in_use(X86CPU *cpu, uint64_t among)
         if (!(among >> i & 1)) {
             continue;
         }
-        if (i == 0) {
-            memset(words, 0, 160);
-        }
+        /* Not all of it is copied: outside 64-bit code the upper registers are not there. */
+        memset(words, 0, i ? xsave_components[i].size : 160);
         component_copy(cpu, i, (uint8_t *)words, true, true);
         if (i == 0) {
             words[0] ^= 0x37f; /* FCW */
