@@ -48,21 +48,30 @@ void lockstep_stopped(Jit *jit, unsigned insn, bool whole)
 
 /* --- indirect branches --------------------------------------------------------------------- */
 
-/* The address that @tagged is with the salt, which a kick may have spoiled since it was added. */
-static uint64_t branch_target(const X86CPU *cpu, uint64_t tagged)
+/*
+ * The address that @tagged is with the salt, which a kick may have spoiled since it was added. False
+ * for none that code can be at: the branch raises.
+ */
+static bool branch_target(const X86CPU *cpu, uint64_t tagged, uint64_t *target)
 {
-    uint64_t target = tagged - cpu->jit.salt;
-
-    return cpu_canonical(cpu, target) ? target : target + JIT_SALT_POISON;
+    *target = tagged - cpu->jit.salt;
+    if (!cpu_canonical(cpu, *target)) {
+        *target += JIT_SALT_POISON;
+    }
+    return cpu_canonical(cpu, *target);
 }
 
 /* An entry of the jump cache, made for this branch, leads to the way out. */
 static const void *branch(Jit *jit, const SiteInfo *site, uint64_t tagged)
 {
     X86JitState *state = &jit->cpu->jit;
-    uint64_t target = branch_target(jit->cpu, tagged);
-    JitJump *jump = &state->jumps[jit_jump_hash(target)];
+    JitJump *jump;
+    uint64_t target;
 
+    if (!branch_target(jit->cpu, tagged, &target)) {
+        return NULL;
+    }
+    jump = &state->jumps[jit_jump_hash(target)];
     *jump = (JitJump){.tag = -tagged, .host = jit->leave_flags, .host_m = jit->leave};
     state->lockstep_tag = &jump->tag;
     state->scratch[4] = target; /* r9 */
