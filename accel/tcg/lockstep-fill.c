@@ -49,8 +49,8 @@ void lockstep_stopped(Jit *jit, unsigned insn, bool whole)
 /* --- indirect branches --------------------------------------------------------------------- */
 
 /*
- * The address that @tagged is with the salt, which a kick may have spoiled since it was added. False
- * for none that code can be at: the branch raises.
+ * The address that @tagged is with the salt, which a kick may have spoiled since it was added.
+ * False for none that code can be at: the branch raises.
  */
 static bool branch_target(const X86CPU *cpu, uint64_t tagged, uint64_t *target)
 {
