@@ -304,6 +304,10 @@ static void read_tsc(Trans *t)
     }
     emit_load(a, H_R10, GS(jit.clock));
     emit_load(a, H_R10, anchor_field(0));
+    if (trans_cur(t)->zi.mnemonic == ZYDIS_MNEMONIC_RDTSCP) {
+        put16(a, 0xae0f); /* lfence: it waits for all loads before it (SDM 2B RDTSCP) */
+        put8(a, 0xe8);
+    }
     put16(a, 0x310f); /* rdtsc */
     shift(a, 4, H_RDX, 32);
     emit_op_reg(a, true, 0x0b, H_RAX, H_RDX);

@@ -9,6 +9,7 @@
 #include "memory/memory.h"
 #include "target-i386/cpu.h"
 #include "target-i386/interp/interp.h"
+#include "target-i386/mmu-fetched.h"
 #include "target-i386/mmu.h"
 
 #define RAM_SIZE 0xc00000u
@@ -35,6 +36,15 @@ typedef struct Mapping {
     uint64_t at[SPACES]; /* where the entry lies */
 } Mapping;
 
+/*
+ * What a jump cache would do: remember under a number, trust it while the number is current and
+ * nobody has said that code of the page moved.
+ */
+typedef struct Remembered {
+    const Mapping *mapping;
+    uint64_t va, number, gpa;
+} Remembered;
+
 typedef struct Rig {
     MemorySpace *memory;
     PortSpace *ports;
@@ -45,6 +55,7 @@ typedef struct Rig {
     unsigned space;       /* the current one; its PCID is one more */
     bool stale[SPACES];   /* changed without invalidation: must be flushed when entered */
     unsigned second_hits; /* accesses that the second way of a set would have served */
+    Remembered remembered[64];
 } Rig;
 
 static void set64(Rig *rig, uint64_t at, uint64_t value)
@@ -240,6 +251,39 @@ static void check_access(Rig *rig)
 
 /* --- random changes ------------------------------------------------------------------- */
 
+static bool is_current(const Rig *rig, const Remembered *slot)
+{
+    return slot->number == rig->cpu->map_generation ||
+           slot->number == rig->cpu->map_global_generation;
+}
+
+/*
+ * INVLPG, or INVPCID of one address in another space. Where it does not change the numbers it says
+ * which page of RAM the code of @va was fetched from (code_forget_page()): that must be right.
+ */
+static void invalidate(Rig *rig, unsigned space, uint64_t va)
+{
+    const FetchedPage *fetched = mmu_fetched_find(rig->cpu, va);
+    uint64_t told = fetched ? fetched->ram : FETCHED_NONE;
+
+    if (space == rig->space) {
+        mmu_flush_page(rig->cpu, va);
+    } else {
+        mmu_flush_space_page(rig->cpu, space + 1, va);
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(rig->remembered); i++) {
+        Remembered *slot = &rig->remembered[i];
+
+        if (!slot->mapping || (slot->va ^ va) >> 12) {
+            continue;
+        }
+        if (space == rig->space && is_current(rig, slot)) {
+            g_assert_cmphex(told, ==, rig->ram->ram_id + slot->gpa);
+        }
+        slot->mapping = told == FETCHED_NONE ? slot->mapping : NULL;
+    }
+}
+
 static void change_entry(Rig *rig)
 {
     Mapping *m = pick(rig);
@@ -252,14 +296,14 @@ static void change_entry(Rig *rig)
         for (unsigned s = 0; s < SPACES; s++) {
             entry_write(rig, m, s, entry);
         }
-        mmu_flush_page(rig->cpu, inside);
+        invalidate(rig, rig->space, inside);
         return;
     }
     entry_write(rig, m, space, entry);
     if (space == rig->space) {
-        mmu_flush_page(rig->cpu, inside);
+        invalidate(rig, rig->space, inside);
     } else if (below(rig, 2)) {
-        mmu_flush_space_page(rig->cpu, space + 1, inside);
+        invalidate(rig, space, inside);
     } else {
         rig->stale[space] = true;
     }
@@ -323,12 +367,6 @@ static void flush_something(Rig *rig)
 
 /* --- remembered fetches ------------------------------------------------------------------ */
 
-/* What a jump cache would do: remember under a number, trust it while the number is current. */
-typedef struct Remembered {
-    const Mapping *mapping;
-    uint64_t va, number, gpa;
-} Remembered;
-
 static void check_fetch(Rig *rig, Remembered *slot)
 {
     X86CPU *cpu = rig->cpu;
@@ -337,8 +375,7 @@ static void check_fetch(Rig *rig, Remembered *slot)
     uint32_t error;
     bool allowed;
 
-    if (slot->mapping &&
-        (slot->number == cpu->map_generation || slot->number == cpu->map_global_generation)) {
+    if (slot->mapping && is_current(rig, slot)) {
         uint64_t entry = slot->mapping->entry[rig->space];
 
         g_assert_true((entry & P) && !(entry & XD));
@@ -361,8 +398,6 @@ static void check_fetch(Rig *rig, Remembered *slot)
 
 static void test_random(Rig *rig, gconstpointer data)
 {
-    Remembered remembered[64] = {{0}};
-
     for (unsigned i = 0; i < 400000; i++) {
         switch (below(rig, 32)) {
         case 0: case 1: change_entry(rig); break;
@@ -374,7 +409,7 @@ static void test_random(Rig *rig, gconstpointer data)
             }
             break;
         case 5: case 6: case 7: case 8:
-            check_fetch(rig, &remembered[below(rig, G_N_ELEMENTS(remembered))]);
+            check_fetch(rig, &rig->remembered[below(rig, G_N_ELEMENTS(rig->remembered))]);
             break;
         default: check_access(rig); break;
         }
@@ -451,16 +486,22 @@ static void test_invpcid(Rig *rig, gconstpointer data)
     g_assert_cmphex(frame_read(rig, global), ==, 0x60000);
 }
 
-/* The numbers change when and only when fetches may go elsewhere. */
+/*
+ * The numbers change when and only when fetches may go elsewhere, but for INVLPG of a small page:
+ * that tells of this page alone.
+ */
 static void test_numbers(Rig *rig, gconstpointer data)
 {
     X86CPU *cpu = rig->cpu;
     Mapping *code = &rig->mappings[GLOBALS], *other = &rig->mappings[GLOBALS + 1];
+    Mapping *large = &rig->mappings[SMALL];
+    const FetchedPage *fetched;
     uint64_t map, global;
     MmuFetch fetch;
     uint32_t error;
 
     entry_write(rig, code, 0, 0x50000 | P);
+    entry_write(rig, large, 0, (large->shift == 30 ? 0 : MIB2) | P | PS);
     mmu_flush(cpu);
     g_assert_true(mmu_fetch(cpu, MMU_SUPER, code->va, &fetch, &error));
     map = cpu->map_generation;
@@ -475,7 +516,14 @@ static void test_numbers(Rig *rig, gconstpointer data)
     cpu_set_cr3(cpu, TABLE(0, 0) | 1);
     g_assert_cmpuint(cpu->map_generation, !=, map);
     map = cpu->map_generation;
+    g_assert_true(mmu_fetch(cpu, MMU_SUPER, code->va, &fetch, &error));
+    fetched = mmu_fetched_find(cpu, code->va);
+    g_assert_cmphex(fetched->ram, ==, rig->ram->ram_id + 0x50000);
     mmu_flush_page(cpu, code->va);
+    g_assert_cmphex(fetched->ram, ==, FETCHED_NONE);
+    g_assert_cmpuint(cpu->map_generation, ==, map);
+    g_assert_true(mmu_fetch(cpu, MMU_SUPER, large->va, &fetch, &error));
+    mmu_flush_page(cpu, large->va + 0x5000);
     g_assert_cmpuint(cpu->map_generation, !=, map);
     g_assert_cmpuint(cpu->map_global_generation, !=, global);
 }
