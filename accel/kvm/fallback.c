@@ -307,6 +307,16 @@ static void hold(KvmVcpu *v, KvmStateParts parts)
     }
 }
 
+/* All state comes from KVM, and with it the events that KVM was about to deliver. */
+static void take_from_kvm(KvmVcpu *v)
+{
+    kvm_take_state(v, KVM_STATE_ALL);
+    forget_caches(v->cpu);
+    hold(v, KVM_STATE_ALL);
+    take_waiting_nmi(v);
+    deliver_injected(v);
+}
+
 void kvm_join(KvmVcpu *v)
 {
     int64_t begin = clock_ns(CLOCK_REAL), cost = v->stretch.cost_ns;
@@ -315,11 +325,7 @@ void kvm_join(KvmVcpu *v)
     if (!kvm_gate_interpret(v, true)) {
         return;
     }
-    kvm_take_state(v, KVM_STATE_ALL);
-    forget_caches(v->cpu);
-    hold(v, KVM_STATE_ALL);
-    take_waiting_nmi(v);
-    deliver_injected(v);
+    take_from_kvm(v);
     go_on(v, 0, true);
     kvm_gate_interpreted(v);
     account(v, begin, executed);
@@ -329,14 +335,9 @@ void kvm_join(KvmVcpu *v)
 
 void kvm_take_back(KvmVcpu *v)
 {
-    if (v->held) {
-        return;
+    if (!v->held) {
+        take_from_kvm(v);
     }
-    kvm_take_state(v, KVM_STATE_ALL);
-    forget_caches(v->cpu);
-    hold(v, KVM_STATE_ALL);
-    take_waiting_nmi(v);
-    deliver_injected(v);
 }
 
 void kvm_fall_back(KvmVcpu *v, const char *why)

@@ -321,7 +321,7 @@ bool interp_block(X86CPU *cpu)
         return true;
     default:
         block = code_find(cpu, code_jump_entries(cpu->code));
-        if (!cpu->engine || !cpu->engine(cpu, block)) {
+        if (!run_engine(cpu, block)) {
             run_block(cpu, block);
         }
         return true;

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "tests/insn/insn-test.h"
 
@@ -319,16 +318,10 @@ static unsigned run_mode(TestMode mode, uint64_t seed)
 
 int main(int argc, char **argv)
 {
-    GOptionContext *context = g_option_context_new(NULL);
     unsigned bad = 0;
 
-    g_option_context_add_main_entries(context, options, NULL);
-    if (!g_option_context_parse(context, &argc, &argv, NULL)) {
-        fprintf(stderr, "unknown option\n");
+    if (!test_options(&argc, &argv, options, &option_seed)) {
         return 2;
-    }
-    if (option_seed < 0) {
-        option_seed = time(NULL);
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (!option_any_host && !host_is_intel()) {

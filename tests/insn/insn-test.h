@@ -119,6 +119,11 @@ bool case_make_bytes(InsnCase *test, const Form *form, Random *random);
 /* Random and edge operands for it. */
 void case_make_state(InsnCase *test, Random *random);
 
+/* --- command lines ------------------------------------------------------------------ */
+
+/* Parses the options; false, with a message, for unknown ones. A @seed below 0 becomes the time. */
+bool test_options(int *argc, char ***argv, const GOptionEntry *entries, int64_t *seed);
+
 /* --- sides ------------------------------------------------------------------------ */
 
 /* Maps code and data and installs signal handlers; false (with a message) if 32-bit code cannot

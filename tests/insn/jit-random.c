@@ -249,17 +249,11 @@ static int64_t run_all(GPtrArray *forms)
 
 int main(int argc, char **argv)
 {
-    GOptionContext *context = g_option_context_new(NULL);
     GPtrArray *forms;
     int64_t failed;
 
-    g_option_context_add_main_entries(context, options, NULL);
-    if (!g_option_context_parse(context, &argc, &argv, NULL)) {
-        fprintf(stderr, "unknown option\n");
+    if (!test_options(&argc, &argv, options, &option_seed)) {
         return 2;
-    }
-    if (option_seed < 0) {
-        option_seed = time(NULL);
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (!option_no_host && !native_init()) {
@@ -270,6 +264,5 @@ int main(int argc, char **argv)
     guest_init();
     failed = option_known ? run_known(forms) : run_all(forms);
     guest_end();
-    g_option_context_free(context);
     return failed != 0;
 }

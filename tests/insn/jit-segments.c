@@ -7,7 +7,6 @@
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "accel/tcg/jit.h"
 #include "target-i386/interp/interp.h"
@@ -365,22 +364,15 @@ static Tally run_all(void)
 
 int main(int argc, char **argv)
 {
-    GOptionContext *context = g_option_context_new(NULL);
     Tally tally;
 
-    g_option_context_add_main_entries(context, options, NULL);
-    if (!g_option_context_parse(context, &argc, &argv, NULL)) {
-        fprintf(stderr, "unknown option\n");
+    if (!test_options(&argc, &argv, options, &option_seed)) {
         return 2;
-    }
-    if (option_seed < 0) {
-        option_seed = time(NULL);
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
     guest_init();
     tally = run_all();
     guest_end();
-    g_option_context_free(context);
     printf("seed %" G_GINT64_FORMAT ": %d sequences, %u endless, %" G_GUINT64_FORMAT
            " entries of translated code, %" G_GUINT64_FORMAT
            " instructions interpreted from it, %u differ\n",

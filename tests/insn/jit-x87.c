@@ -6,7 +6,6 @@
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "accel/tcg/jit.h"
 #include "target-i386/interp/interp.h"
@@ -280,19 +279,13 @@ static Tally run_all(Jit *jit)
 
 int main(int argc, char **argv)
 {
-    GOptionContext *context = g_option_context_new(NULL);
     JitOptions jit_options = {.code_size = 16 << 20};
     GError *error = NULL;
     Tally tally;
     Jit *jit;
 
-    g_option_context_add_main_entries(context, options, NULL);
-    if (!g_option_context_parse(context, &argc, &argv, NULL)) {
-        fprintf(stderr, "unknown option\n");
+    if (!test_options(&argc, &argv, options, &option_seed)) {
         return 2;
-    }
-    if (option_seed < 0) {
-        option_seed = time(NULL);
     }
     printf("seed %" G_GINT64_FORMAT "\n", option_seed);
     guest_init();
@@ -305,6 +298,5 @@ int main(int argc, char **argv)
     tally = run_all(jit);
     jit_free(jit);
     guest_end();
-    g_option_context_free(context);
     return tally.differ != 0 || tally.native < (unsigned)option_count / 8;
 }

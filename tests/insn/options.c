@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The command lines of these tests: options, and a seed that is the time if none is given. */
+#include <stdio.h>
+#include <time.h>
+
+#include "tests/insn/insn-test.h"
+
+bool test_options(int *argc, char ***argv, const GOptionEntry *entries, int64_t *seed)
+{
+    GOptionContext *context = g_option_context_new(NULL);
+    g_autoptr(GError) error = NULL;
+    bool known;
+
+    g_option_context_add_main_entries(context, entries, NULL);
+    known = g_option_context_parse(context, argc, argv, &error);
+    g_option_context_free(context);
+    if (!known) {
+        fprintf(stderr, "%s\n", error->message);
+        return false;
+    }
+    if (*seed < 0) {
+        *seed = time(NULL);
+    }
+    return true;
+}
