@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The commands of a day. Meson does the building; see docs/testing.md for what `check` runs.
-.PHONY: all deps build guest run check check-kvm-boot check-jit-random check-lockstep bench bench-table install clean
+.PHONY: all deps build guest run check check-kvm-boot check-jit-random check-lockstep check-hostile bench bench-table install clean
 .NOTPARALLEL:
 
 STEP = @scripts/step
@@ -40,6 +40,11 @@ check-jit-random: build
 # The demo guest boots with every block run translated and interpreted, and compared.
 check-lockstep: build guest
 	@python3 tests/functional/test_lockstep.py
+
+# Hostile guests for SECONDS, an hour by default; SEED repeats those of an earlier run.
+check-hostile: build
+	@IMAGE_DIR=build/tests/guest python3 tests/functional/test_hostile.py \
+	    --seconds $(or $(SECONDS),3600) $(if $(SEED),--seed $(SEED))
 
 bench: build guest
 	@bench/boot

@@ -124,7 +124,6 @@ static bool mnemonic_copies(const TransInsn *ti)
     case ZYDIS_MNEMONIC_FXSAVE64:
     case ZYDIS_MNEMONIC_FXRSTOR:
     case ZYDIS_MNEMONIC_FXRSTOR64:
-    case ZYDIS_MNEMONIC_MOVDIR64B:
         return false;
     case ZYDIS_MNEMONIC_VZEROUPPER: /* of as many registers as the mode has */
     case ZYDIS_MNEMONIC_VZEROALL:
@@ -156,7 +155,7 @@ static bool category_copies(const ZydisDecodedInstruction *zi)
     case ZYDIS_CATEGORY_SEMAPHORE: case ZYDIS_CATEGORY_SETCC: case ZYDIS_CATEGORY_SHA:
     case ZYDIS_CATEGORY_SHIFT: case ZYDIS_CATEGORY_SSE: case ZYDIS_CATEGORY_STTNI:
     case ZYDIS_CATEGORY_VAES: case ZYDIS_CATEGORY_VBMI2: case ZYDIS_CATEGORY_VFMA:
-    case ZYDIS_CATEGORY_VPCLMULQDQ: case ZYDIS_CATEGORY_MOVDIR:
+    case ZYDIS_CATEGORY_VPCLMULQDQ:
         return true;
     default:
         break;
