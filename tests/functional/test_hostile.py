@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Hostile guests: images that run random code in every mode, over their own page tables and code,
-for ever (tests/guest/hostile*.c). Meanwhile the program answers QMP, stops and goes on, stays within
-its memory, and at the end it quits. `make check-hostile` does so for an hour; by hand:
+"""Hostile guests: images that run random code in every mode, over their page tables and code,
+without end (tests/guest/hostile*.c). Meanwhile the program answers QMP, stops and goes on, stays
+within its memory, and at the end it quits. `make check-hostile` does so for an hour; by hand:
 
     test_hostile.py --seconds N [--seed N] [--turn SECONDS]"""
 import argparse
