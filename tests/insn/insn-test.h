@@ -124,6 +124,12 @@ void case_make_state(InsnCase *test, Random *random);
 /* Parses the options; false, with a message, for unknown ones. A @seed below 0 becomes the time. */
 bool test_options(int *argc, char ***argv, const GOptionEntry *entries, int64_t *seed);
 
+/*
+ * What the manuals leave open the interpreter does as Intel's CPUs do: state of before a fault,
+ * bits that are kept or cleared. Other makers' CPUs differ there without either being wrong.
+ */
+bool test_host_is_intel(void);
+
 /* --- sides ------------------------------------------------------------------------ */
 
 /* Maps code and data and installs signal handlers; false (with a message) if 32-bit code cannot

@@ -100,9 +100,19 @@ static void random_bytes(uint8_t out[15], Random *random)
     }
 }
 
+/* True if flags that are undefined behind it are not what the interpreter makes them. */
+static bool flags_are_open(const ZydisDecodedInstruction *zi)
+{
+    return !test_host_is_intel() && zi->cpu_flags &&
+           (zi->cpu_flags->undefined & ~ZYDIS_CPUFLAG_AF);
+}
+
 /* Nothing that jumps back or far away; no division, whose flags may be any. */
 static bool concerns(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops)
 {
+    if (flags_are_open(zi)) {
+        return false;
+    }
     if (zi->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR || zi->mnemonic == ZYDIS_MNEMONIC_DIV ||
         zi->mnemonic == ZYDIS_MNEMONIC_IDIV) {
         return false;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The command lines of these tests: options, and a seed that is the time if none is given. */
+/*
+ * What these tests have in common: command lines, with a seed that is the time if none is given,
+ * and whose CPU the host is.
+ */
 #include <stdio.h>
 #include <time.h>
 
@@ -22,4 +25,9 @@ bool test_options(int *argc, char ***argv, const GOptionEntry *entries, int64_t 
         *seed = time(NULL);
     }
     return true;
+}
+
+bool test_host_is_intel(void)
+{
+    return __builtin_cpu_is("intel");
 }

@@ -438,8 +438,63 @@ static void make_state(Sequence *seq, const SequenceInsn *first, Random *random)
     state->eflags &= ~0x400u;
 }
 
-void sequence_make(Sequence *seq, const Form *wanted, unsigned length, bool patched,
-                   Random *random)
+/* --- flags that nobody may read ------------------------------------------------------------- */
+
+/* The instruction at the label that @insn names, seq->count for the end. */
+static unsigned label_of(const Sequence *seq, const SequenceInsn *insn)
+{
+    int64_t base = insn->zi.mnemonic == ZYDIS_MNEMONIC_MOV ? -(int64_t)seq->test.rip
+                                                           : insn->offset + insn->len;
+    int32_t distance = 0;
+    unsigned i = 0;
+
+    memcpy(&distance, seq->test.bytes + insn->offset + insn->len - insn->relative, insn->relative);
+    if (insn->relative == 1) {
+        distance = (int8_t)distance;
+    }
+    while (i < seq->count && seq->insns[i].offset != base + distance) {
+        i++;
+    }
+    return i;
+}
+
+/* Adds flags to those that are undefined before instruction @to; true if there are more now. */
+static bool add_undefined(uint32_t *before, unsigned to, uint32_t flags)
+{
+    uint32_t old = before[to];
+
+    before[to] |= flags;
+    return before[to] != old;
+}
+
+/*
+ * True if on some way through the sequence an instruction reads a flag that is undefined there:
+ * what it does is then the host's affair. seq->undefined, by which instructions are chosen, knows
+ * of no branches yet.
+ */
+static bool reads_undefined(const Sequence *seq)
+{
+    uint32_t before[SEQUENCE_MAX + 1] = {0};
+    bool more = true;
+
+    while (more) {
+        more = false;
+        for (unsigned i = 0; i < seq->count; i++) {
+            const SequenceInsn *insn = &seq->insns[i];
+            uint32_t behind = undefined_behind(insn, before[i], false);
+
+            if (insn->zi.cpu_flags && (insn->zi.cpu_flags->tested & before[i])) {
+                return true;
+            }
+            more |= add_undefined(before, i + 1, behind);
+            more |= insn->relative && add_undefined(before, label_of(seq, insn), behind);
+        }
+    }
+    return false;
+}
+
+static void make_any(Sequence *seq, const Form *wanted, unsigned length, bool patched,
+                     Random *random)
 {
     unsigned at = random_below(random, length), loop = UINT_MAX, suits = 0;
 
@@ -488,6 +543,14 @@ void sequence_make(Sequence *seq, const Form *wanted, unsigned length, bool patc
     set_patches(seq, random);
     seq->test.len = code_length(seq);
     make_state(seq, &seq->insns[suits], random);
+}
+
+void sequence_make(Sequence *seq, const Form *wanted, unsigned length, bool patched,
+                   Random *random)
+{
+    do {
+        make_any(seq, wanted, length, patched, random);
+    } while (reads_undefined(seq));
 }
 
 uint32_t sequence_undefined(const Sequence *seq, uint64_t rip)
