@@ -36,11 +36,11 @@ static bool reads_all_before_write(const TransInsn *ti, const ZydisDecodedOperan
 }
 
 /* The host register for @op, a spilled one by a temporary; H_NONE if none is left. */
-static unsigned place_register(const TransInsn *ti, Plan *plan, const ZydisDecodedOperand *op,
+static unsigned place_register(const Trans *t, Plan *plan, const ZydisDecodedOperand *op,
                                const uint8_t *temps, unsigned temp_count)
 {
     unsigned guest = trans_guest_reg(op->reg.value);
-    unsigned host = trans_host_reg(guest);
+    unsigned host = trans_home(t, guest);
     Spill *spill = NULL;
 
     if (host != H_NONE) {
@@ -58,7 +58,7 @@ static unsigned place_register(const TransInsn *ti, Plan *plan, const ZydisDecod
         spill = &plan->spills[plan->spill_count];
         *spill = (Spill){.guest = guest, .temp = temps[plan->spill_count++]};
     }
-    spill->load |= reads_all_before_write(ti, op);
+    spill->load |= reads_all_before_write(&t->insns[t->cur], op);
     spill->store |= (op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
     return spill->temp;
 }
@@ -70,8 +70,9 @@ static bool is_general(const ZydisDecodedOperand *op)
 }
 
 /* Fills in the fields that name general registers. */
-static bool place_registers(TransInsn *ti, Plan *plan, const uint8_t *temps, unsigned temp_count)
+static bool place_registers(Trans *t, Plan *plan, const uint8_t *temps, unsigned temp_count)
 {
+    const TransInsn *ti = trans_cur(t);
     Fields *f = &plan->fields;
 
     f->reg = f->rm = f->opcode = f->vvvv = H_NONE;
@@ -86,7 +87,7 @@ static bool place_registers(TransInsn *ti, Plan *plan, const uint8_t *temps, uns
             f->high_byte = true; /* its field keeps its number: 4 to 7 */
             continue;
         }
-        host = place_register(ti, plan, op, temps, temp_count);
+        host = place_register(t, plan, op, temps, temp_count);
         if (host == H_NONE) {
             return false;
         }
@@ -370,7 +371,7 @@ bool trans_copy(Trans *t)
         plan.fields.mem.wide_disp = ti->zi.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX;
     }
     count = trans_temps(t, ti->mem >= 0 ? &plan.fields.mem : NULL, temps);
-    if (!place_registers(ti, &plan, temps, count)) {
+    if (!place_registers(t, &plan, temps, count)) {
         return false;
     }
     if ((ti->use || ti->write) && (ti->use | (ti->live_out & ~ti->kill))) {

@@ -7,6 +7,7 @@
 
 #include "accel/tcg/jit.h"
 #include "memory/memory.h"
+#include "target-i386/cpu-caps.h"
 #include "target-i386/cpu.h"
 #include "target-i386/interp/cache.h"
 #include "target-i386/interp/insn.h"
@@ -82,6 +83,7 @@ static void make_page_tables(void)
 void guest_init(void)
 {
     GError *error = NULL;
+    X86CpuCaps caps = {0};
 
     guest.memory = memory_space_new();
     guest.ports = port_space_new();
@@ -92,6 +94,10 @@ void guest_init(void)
     memory_map_ram(guest.memory, 0, guest.ram, 0, GPA_SIZE, MAP_READ | MAP_WRITE, 0);
     make_page_tables();
     guest.cpu = cpu_new_bare(guest.memory, guest.ports);
+    x86_cpu_caps_tcg(&caps); /* what the host has no instructions for the interpreter has not */
+    for (unsigned i = 0; i < FEATURE_WORD_COUNT; i++) {
+        guest.cpu->features[i] &= caps.supported[i];
+    }
     vcpu_adopt(&guest.cpu->vcpu); /* what it writes over its own code it must see at once */
 }
 
