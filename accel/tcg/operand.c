@@ -79,13 +79,6 @@ void trans_interpret(Trans *t)
     t->flags = FLAGS_HOST; /* and in memory: the way back loads them */
 }
 
-void trans_string(Trans *t)
-{
-    trans_clobber_flags(t, trans_cur(t)->live_in);
-    trans_cold(t, COLD_SLOW, emit_jmp(&t->a))->site.flags |= SITE_STRING;
-    t->flags = FLAGS_HOST;
-}
-
 /* cmp byte [vec], kind; jb: load it */
 void trans_need_vector(Trans *t)
 {

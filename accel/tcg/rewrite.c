@@ -167,6 +167,8 @@ static bool prefix_goes(const TransInsn *ti, uint8_t byte)
         return true;
     case 0x66:
         return trans_turns_66(ti);
+    case 0xf0:
+        return ti->unlocked;
     case 0xf3: /* nothing to a guest without TZCNT and LZCNT; the host may have them */
         return ti->zi.mnemonic == ZYDIS_MNEMONIC_BSF || ti->zi.mnemonic == ZYDIS_MNEMONIC_BSR;
     default:
@@ -304,11 +306,41 @@ static bool put_instruction(Asm *a, const TransInsn *ti, const Fields *f)
 
 /* --- the instruction ------------------------------------------------------------------ */
 
+/* An operation that changes nothing: LOCK makes a memory barrier of it. */
+static bool is_barrier(const TransInsn *ti)
+{
+    const ZydisDecodedOperand *value = &ti->ops[1];
+    uint64_t bits = UINT64_MAX >> (64 - ti->ops[0].size);
+
+    if (value->type != ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+        return false;
+    }
+    switch (ti->zi.mnemonic) {
+    case ZYDIS_MNEMONIC_ADD: case ZYDIS_MNEMONIC_OR: case ZYDIS_MNEMONIC_SUB:
+    case ZYDIS_MNEMONIC_XOR:
+        return !(value->imm.value.u & bits);
+    case ZYDIS_MNEMONIC_AND:
+        return (value->imm.value.u & bits) == bits;
+    default:
+        return false;
+    }
+}
+
+/*
+ * A machine of one CPU cannot see whether a read-modify-write is atomic, and on some hosts LOCK
+ * takes twenty cycles. What orders memory for devices, which have threads of their own, keeps it:
+ * kernels that take their own prefixes out on one CPU leave it in their barriers too.
+ */
+bool trans_leaves_lock_out(const Trans *t, const TransInsn *ti)
+{
+    return (ti->zi.attributes & ZYDIS_ATTRIB_HAS_LOCK) && t->cpu->alone && !is_barrier(ti);
+}
+
 /* Vector operands that the host itself wants aligned: more may be named than are. */
 bool trans_wants_alignment(const TransInsn *ti, unsigned size)
 {
     if (size < 16) {
-        return ti->zi.attributes & ZYDIS_ATTRIB_HAS_LOCK ||
+        return ((ti->zi.attributes & ZYDIS_ATTRIB_HAS_LOCK) && !ti->unlocked) ||
                ti->zi.mnemonic == ZYDIS_MNEMONIC_XCHG;
     }
     switch (ti->zi.mnemonic) {

@@ -307,6 +307,7 @@ static TransKind classify(Trans *t, TransInsn *ti)
 {
     TransKind kind;
 
+    ti->unlocked = trans_leaves_lock_out(t, ti);
     if (insn_is_undefined(ti->insn)) {
         return KIND_INTERPRET;
     }

@@ -68,6 +68,7 @@ typedef struct TransInsn {
     uint8_t live_in, live_out;
     uint8_t vec;            /* VEC_*: what vector state it needs in the host's registers */
     bool x87;               /* it needs x87 state there */
+    bool unlocked;          /* its prefix LOCK is left out */
     uint8_t spilled;        /* visible operands that are guest registers in memory */
     uint16_t writes;        /* general registers that it writes, a bit each */
     int8_t group;           /* StackGroup of its stack access, -1: none */
@@ -223,10 +224,13 @@ unsigned trans_temps(const Trans *t, const HostMem *m, uint8_t temps[3]);
 ColdStub *trans_cold(Trans *t, int kind, uint8_t *at);
 /* Calls the interpreter for the current instruction. */
 void trans_interpret(Trans *t);
-/* The same, after what jit_string() can do. */
-void trans_string(Trans *t);
 /* Loads the vector state that the current instruction needs, if it is not. */
 void trans_need_vector(Trans *t);
+
+/* --- string-code.c --------------------------------------------------------------------- */
+
+/* A string instruction, for the interpreter what jit_string() cannot do. */
+void trans_string(Trans *t);
 
 /* --- segment.c: what 16- and 32-bit code takes ------------------------------------------ */
 
@@ -274,6 +278,8 @@ static inline bool trans_code64(const Trans *t)
 bool trans_copy(Trans *t);
 /* True if its memory operand of @size bytes must be aligned for the host, or for being locked. */
 bool trans_wants_alignment(const TransInsn *ti, unsigned size);
+/* True if the prefix LOCK of @ti makes no difference. */
+bool trans_leaves_lock_out(const Trans *t, const TransInsn *ti);
 /* True if AH, CH, DH or BH is one of its operands. */
 bool trans_uses_high_byte(const TransInsn *ti);
 /* How many of its operands are guest registers that live in memory. */
