@@ -3,8 +3,8 @@
  * A block's instructions a second time, with the checks of all their accesses in front. Where one
  * of these fails nothing has happened yet, and the first version, which checks access by access,
  * takes over: so nothing here has a slow path. Of a block that jumps to itself several rounds are
- * written, and a check serves them all; and since no C code asks where a register is, R8 to R11 have
- * places in the host meanwhile (homes.c).
+ * written, and a check serves them all; and since no C code asks where a register is, R8 to R11
+ * have places in the host meanwhile (homes.c).
  *
  * That needs addresses whose registers change by constants only, and flags that are dead at the
  * block's start, since checks clobber them.

@@ -422,7 +422,8 @@ static void close_short_loop(Sequence *seq)
 /* add register, imm8, of what addresses memory: r8 to r11 more often */
 static void append_step(Sequence *seq, Random *random)
 {
-    unsigned reg = seq->addressing.bases[2 + random_below(random, sizeof(seq->addressing.bases) - 2)];
+    const CaseAddressing *how = &seq->addressing; /* whose first two are the stack pointer */
+    unsigned reg = how->bases[2 + random_below(random, sizeof(how->bases) - 2)];
     const uint8_t add[] = {0x48 | reg >> 3, 0x83, 0xc0 | (reg & 7), random_below(random, 40) - 8};
 
     append(seq, add, sizeof(add), 0);
