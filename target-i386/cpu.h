@@ -225,6 +225,7 @@ typedef struct X86CPU {
     const X86CpuModel *model;
     struct X86CpuidTable *cpuid;
     uint8_t phys_bits, virt_bits;
+    bool alone;         /* the machine can have no other CPU */
 
     /* Exception in flight: set by cpu_raise(), delivered by the run loop. */
     struct {

@@ -710,6 +710,7 @@ bool x86_cpu_model_apply(const X86CpuModel *model, X86CPU *cpu, const X86Topolog
     }
     apply_topology_bits(&own, topology);
     cpu->model = model;
+    cpu->alone = topology->max_cpus == 1;
     cpu->vcpu.apic_id = apic_id;
     memcpy(cpu->features, own.features, sizeof(cpu->features));
     if (model->tsc_hz) {

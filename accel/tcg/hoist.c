@@ -3,7 +3,8 @@
  * A block's instructions a second time, with the checks of all their accesses in front. Where one
  * of these fails nothing has happened yet, and the first version, which checks access by access,
  * takes over: so nothing here has a slow path. Of a block that jumps to itself several rounds are
- * written, and a check serves them all.
+ * written, and a check serves them all; and since no C code asks where a register is, R8 to R11
+ * have places in the host meanwhile (homes.c).
  *
  * That needs addresses whose registers change by constants only, and flags that are dead at the
  * block's start, since checks clobber them.
@@ -18,6 +19,7 @@
 #define SPAN_MAX   512
 #define SPAN_GOOD 256
 #define ROUNDS_MAX 8u
+#define ROUNDS_WITHOUT_MEMORY 3u
 
 /* --- what can be hoisted ----------------------------------------------------------------- */
 
@@ -242,34 +244,6 @@ static bool analyse(Trans *t, unsigned body, bool *repeats)
     return true;
 }
 
-/* Registers for as many groups as there are, beside the temporaries that the instructions take. */
-static bool place_pointers(Trans *t, unsigned body)
-{
-    static const uint8_t registers[] = {H_R11, H_R9};
-    unsigned spilled = 0;
-
-    for (unsigned i = 0; i < body; i++) {
-        const TransInsn *ti = &t->insns[i];
-
-        spilled = MAX(spilled, ti->kind == KIND_LEA ? 1 : trans_spilled_operands(ti));
-    }
-    for (unsigned r = 0; r + spilled < G_N_ELEMENTS(registers); r++) {
-        AddressGroup *most = NULL;
-
-        for (int i = 0; i < t->address_count; i++) {
-            AddressGroup *group = &t->addresses[i];
-
-            if (group->pointer == H_NONE && (!most || group->members > most->members)) {
-                most = group;
-            }
-        }
-        if (most) {
-            most->pointer = registers[r];
-        }
-    }
-    return spilled <= G_N_ELEMENTS(registers);
-}
-
 static bool jumps_to_itself(Trans *t)
 {
     const TransInsn *last = &t->insns[t->count - 1];
@@ -278,48 +252,87 @@ static bool jumps_to_itself(Trans *t)
            t->rip + last->offset + last->zi.length + last->ops[0].imm.value.u == t->rip;
 }
 
+/*
+ * True if a check serves several accesses, or a loop takes something out of memory. Within a round
+ * the first version shares checks too.
+ */
 static bool pays(const Trans *t)
 {
-    for (int i = 0; i < t->address_count; i++) {
+    for (int i = 0; (t->rounds > 1 || !t->loop) && i < t->address_count; i++) {
         if (t->addresses[i].members > 1) {
+            return true;
+        }
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(t->homes); i++) {
+        if (t->homes[i] != H_NONE) {
             return true;
         }
     }
     return false;
 }
 
-void trans_plan_hoist(Trans *t)
+/* How many rounds of @body instructions go together. */
+static unsigned count_rounds(Trans *t)
 {
-    const TransInsn *last = &t->insns[t->count - 1];
-    bool loop = jumps_to_itself(t), ends = last->kind == KIND_JUMP_IF || last->kind == KIND_JUMP;
-    bool repeats = loop;
-    unsigned body = t->count - ends, rounds = 1;
+    unsigned rounds = 1, most = ROUNDS_MAX;
 
-    t->rounds = 0;
-    if (!trans_code64(t) || t->exact || t->jit->counting || t->jit->debug.no_groups ||
-        t->jit->debug.no_chain || t->insns[0].live_in || t->count < 2 ||
-        !(loop || (t->tb->no_groups & JIT_NO_ADDRESS)) ||
-        !analyse(t, body, &repeats)) {
-        return;
+    place_operands(t, 1);
+    if (!t->address_count) {
+        most = ROUNDS_WITHOUT_MEMORY;
     }
-    while (repeats && rounds < ROUNDS_MAX && (rounds + 1) * t->count <= HOIST_INSNS &&
+    while (rounds < most && (rounds + 1) * t->count <= HOIST_INSNS &&
            place_operands(t, rounds + 1) &&
            longest(t) <= (rounds == 1 ? SPAN_MAX : SPAN_GOOD)) {
         rounds++;
     }
-    if ((rounds > 1 || !loop) && place_operands(t, rounds) && pays(t) &&
-        place_pointers(t, body)) {
-        t->rounds = rounds;
-        t->loop = loop;
+    return rounds;
+}
+
+static bool place_all(Trans *t, unsigned body)
+{
+    return place_operands(t, t->rounds) && trans_place_homes(t, body);
+}
+
+void trans_plan_hoist(Trans *t)
+{
+    const TransInsn *last = &t->insns[t->count - 1];
+    bool ends = last->kind == KIND_JUMP_IF || last->kind == KIND_JUMP;
+    bool repeats;
+    unsigned body = t->count - ends;
+
+    trans_no_homes(t);
+    t->rounds = 0;
+    t->loop = repeats = jumps_to_itself(t);
+    if (!trans_code64(t) || t->exact || t->jit->counting || t->jit->debug.no_groups ||
+        t->jit->debug.no_chain || t->insns[0].live_in || t->count < 2 ||
+        t->count > HOIST_INSNS || !(t->loop || (t->tb->no_groups & JIT_NO_ADDRESS)) ||
+        !analyse(t, body, &repeats)) {
+        return;
     }
+    t->rounds = repeats ? count_rounds(t) : 1;
+    if (!place_all(t, body) || !pays(t)) {
+        t->rounds = 0;
+    }
+    trans_no_homes(t);
 }
 
 /* --- code ----------------------------------------------------------------------------------- */
 
+/* Where the pointers of groups without a register are computed. */
+static unsigned spare_pointer(const Trans *t)
+{
+    for (int i = 0; trans_busy(t, H_R9) && i < t->address_count; i++) {
+        if (t->addresses[i].pointer != H_NONE) {
+            return t->addresses[i].pointer;
+        }
+    }
+    return H_R9;
+}
+
 /* Checks @group: its pointer goes to its register or its slot. */
 static void check_group(Trans *t, const AddressGroup *group, const uint8_t *plain)
 {
-    unsigned pointer = group->pointer == H_NONE ? H_R9 : group->pointer;
+    unsigned pointer = group->pointer == H_NONE ? spare_pointer(t) : group->pointer;
     ZydisDecodedOperand low = {
         .mem = {.base = group->base, .index = group->index, .scale = group->scale,
                 .segment = ZYDIS_REGISTER_DS, .disp.value = group->low},
@@ -329,7 +342,7 @@ static void check_group(Trans *t, const AddressGroup *group, const uint8_t *plai
     trans_address(t, &low, pointer);
     trans_check_or_bail(t, pointer, group->high - group->low, group->write, group->align, plain);
     if (group->pointer == H_NONE) {
-        emit_store(&t->a, H_R9, trans_pointer_slot(group));
+        emit_store(&t->a, pointer, trans_pointer_slot(group));
     }
 }
 
@@ -374,49 +387,84 @@ static void emit_round(Trans *t, unsigned body)
     }
 }
 
+/* The rounds of a loop, and behind the last the way out of each. */
 static void emit_rounds(Trans *t, unsigned body, const uint8_t *head)
 {
     Asm *a = &t->a;
     unsigned condition = t->insns[t->count - 1].zi.opcode & 15;
+    uint8_t *exits[ROUNDS_MAX];
 
     for (unsigned round = 1; round < t->rounds; round++) {
         emit_round(t, body);
-        patch_rel32(emit_jcc(a, condition ^ 1), t->exit);
+        exits[round] = emit_jcc(a, condition ^ 1);
     }
     emit_round(t, body);
     patch_rel32(emit_jcc(a, condition), head);
+    for (unsigned round = 1; round < t->rounds; round++) {
+        patch_rel32(exits[round], t->homed ? a->p : t->exit);
+    }
+    trans_leave_homes(t, body);
     patch_rel32(emit_jmp(a), t->exit);
+}
+
+/* What is in homes goes back before the plain version goes on: where that begins. */
+static const uint8_t *emit_way_back(Trans *t, unsigned body)
+{
+    const uint8_t *back = t->a.p;
+
+    if (!t->homed) {
+        return t->tb->entry;
+    }
+    trans_leave_homes(t, body);
+    patch_rel32(emit_jmp(&t->a), t->tb->entry);
+    return back;
+}
+
+static void emit_loop(Trans *t, unsigned body)
+{
+    const uint8_t *back = emit_way_back(t, body), *head;
+
+    patch_rel32(t->back_edge, t->a.p);
+    trans_take_homes(t);
+    head = t->a.p;
+    emit_head(t, body, back);
+    emit_rounds(t, body, head);
+}
+
+static void emit_once(Trans *t, unsigned body)
+{
+    const uint8_t *head = t->a.p;
+
+    emit_head(t, body, t->tb->entry);
+    emit_round(t, body);
+    if (t->tail_flags == FLAGS_MEMORY) {
+        emit_save_flags(&t->a, H_R10);
+    }
+    patch_rel32(emit_jmp(&t->a), t->tail);
+    t->tb->entry = head;
 }
 
 void trans_hoist(Trans *t)
 {
-    const uint8_t *plain = t->tb->entry, *head = t->a.p;
     TransInsn *last = &t->insns[t->count - 1];
     unsigned body = t->count - (last->kind == KIND_JUMP_IF || last->kind == KIND_JUMP);
     bool ignored = t->loop;
 
     analyse(t, body, &ignored); /* again: the plain version used the same fields */
-    place_operands(t, t->rounds);
-    place_pointers(t, body);
+    place_all(t, body);
     for (unsigned i = 0; i < body; i++) {
         t->insns[i].group = -1;
         t->insns[i].address = t->insns[i].mem >= 0 ? (int8_t)t->insns[i].hoisted : -1;
+        trans_count_spilled(t, &t->insns[i]);
     }
     t->group_count = 0;
     t->group = -1;
     t->sp_lag = 0;
     t->flags = FLAGS_HOST;
-    emit_head(t, body, plain);
     if (t->loop) {
-        emit_rounds(t, body, head);
-        patch_rel32(t->back_edge, head);
+        emit_loop(t, body);
     } else {
-        emit_round(t, body);
-        if (t->tail_flags == FLAGS_MEMORY) {
-            emit_save_flags(&t->a, H_R10);
-        }
-        patch_rel32(emit_jmp(&t->a), t->tail);
-        t->tb->entry = head;
+        emit_once(t, body);
     }
     t->cur = t->count - 1;
 }

@@ -79,13 +79,6 @@ void trans_interpret(Trans *t)
     t->flags = FLAGS_HOST; /* and in memory: the way back loads them */
 }
 
-void trans_string(Trans *t)
-{
-    trans_clobber_flags(t, trans_cur(t)->live_in);
-    trans_cold(t, COLD_SLOW, emit_jmp(&t->a))->site.flags |= SITE_STRING;
-    t->flags = FLAGS_HOST;
-}
-
 /* cmp byte [vec], kind; jb: load it */
 void trans_need_vector(Trans *t)
 {
@@ -108,7 +101,7 @@ void trans_need_vector(Trans *t)
 
 unsigned trans_read_reg(Trans *t, unsigned guest, unsigned temp)
 {
-    unsigned host = trans_host_reg(guest);
+    unsigned host = trans_home(t, guest);
 
     if (host != H_NONE) {
         return host;
@@ -316,7 +309,7 @@ static unsigned plain_base(Trans *t, const ZydisDecodedOperand *mem)
         mem->mem.segment == ZYDIS_REGISTER_FS || mem->mem.segment == ZYDIS_REGISTER_GS) {
         return H_NONE;
     }
-    return trans_host_reg(trans_guest_reg(mem->mem.base));
+    return trans_home(t, trans_guest_reg(mem->mem.base));
 }
 
 static HostMem memory_at_base(Trans *t, const ZydisDecodedOperand *mem, unsigned base,
@@ -510,6 +503,9 @@ void trans_commit_sp(Trans *t)
 
 bool trans_busy(const Trans *t, unsigned reg)
 {
+    if (t->homed >> reg & 1) {
+        return true;
+    }
     if (reg == H_R11) {
         for (int i = 0; i < t->group_count; i++) {
             if (t->groups[i].first <= t->cur && t->cur <= t->groups[i].last) {

@@ -36,11 +36,11 @@ static bool reads_all_before_write(const TransInsn *ti, const ZydisDecodedOperan
 }
 
 /* The host register for @op, a spilled one by a temporary; H_NONE if none is left. */
-static unsigned place_register(const TransInsn *ti, Plan *plan, const ZydisDecodedOperand *op,
+static unsigned place_register(const Trans *t, Plan *plan, const ZydisDecodedOperand *op,
                                const uint8_t *temps, unsigned temp_count)
 {
     unsigned guest = trans_guest_reg(op->reg.value);
-    unsigned host = trans_host_reg(guest);
+    unsigned host = trans_home(t, guest);
     Spill *spill = NULL;
 
     if (host != H_NONE) {
@@ -58,7 +58,7 @@ static unsigned place_register(const TransInsn *ti, Plan *plan, const ZydisDecod
         spill = &plan->spills[plan->spill_count];
         *spill = (Spill){.guest = guest, .temp = temps[plan->spill_count++]};
     }
-    spill->load |= reads_all_before_write(ti, op);
+    spill->load |= reads_all_before_write(&t->insns[t->cur], op);
     spill->store |= (op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
     return spill->temp;
 }
@@ -70,8 +70,9 @@ static bool is_general(const ZydisDecodedOperand *op)
 }
 
 /* Fills in the fields that name general registers. */
-static bool place_registers(TransInsn *ti, Plan *plan, const uint8_t *temps, unsigned temp_count)
+static bool place_registers(Trans *t, Plan *plan, const uint8_t *temps, unsigned temp_count)
 {
+    const TransInsn *ti = trans_cur(t);
     Fields *f = &plan->fields;
 
     f->reg = f->rm = f->opcode = f->vvvv = H_NONE;
@@ -86,7 +87,7 @@ static bool place_registers(TransInsn *ti, Plan *plan, const uint8_t *temps, uns
             f->high_byte = true; /* its field keeps its number: 4 to 7 */
             continue;
         }
-        host = place_register(ti, plan, op, temps, temp_count);
+        host = place_register(t, plan, op, temps, temp_count);
         if (host == H_NONE) {
             return false;
         }
@@ -166,6 +167,8 @@ static bool prefix_goes(const TransInsn *ti, uint8_t byte)
         return true;
     case 0x66:
         return trans_turns_66(ti);
+    case 0xf0:
+        return ti->unlocked;
     case 0xf3: /* nothing to a guest without TZCNT and LZCNT; the host may have them */
         return ti->zi.mnemonic == ZYDIS_MNEMONIC_BSF || ti->zi.mnemonic == ZYDIS_MNEMONIC_BSR;
     default:
@@ -303,11 +306,41 @@ static bool put_instruction(Asm *a, const TransInsn *ti, const Fields *f)
 
 /* --- the instruction ------------------------------------------------------------------ */
 
+/* An operation that changes nothing: LOCK makes a memory barrier of it. */
+static bool is_barrier(const TransInsn *ti)
+{
+    const ZydisDecodedOperand *value = &ti->ops[1];
+    uint64_t bits = UINT64_MAX >> (64 - ti->ops[0].size);
+
+    if (value->type != ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+        return false;
+    }
+    switch (ti->zi.mnemonic) {
+    case ZYDIS_MNEMONIC_ADD: case ZYDIS_MNEMONIC_OR: case ZYDIS_MNEMONIC_SUB:
+    case ZYDIS_MNEMONIC_XOR:
+        return !(value->imm.value.u & bits);
+    case ZYDIS_MNEMONIC_AND:
+        return (value->imm.value.u & bits) == bits;
+    default:
+        return false;
+    }
+}
+
+/*
+ * A machine of one CPU cannot see whether a read-modify-write is atomic, and on some hosts LOCK
+ * takes twenty cycles. What orders memory for devices, which have threads of their own, keeps it:
+ * kernels that take their own prefixes out on one CPU leave it in their barriers too.
+ */
+bool trans_leaves_lock_out(const Trans *t, const TransInsn *ti)
+{
+    return (ti->zi.attributes & ZYDIS_ATTRIB_HAS_LOCK) && t->cpu->alone && !is_barrier(ti);
+}
+
 /* Vector operands that the host itself wants aligned: more may be named than are. */
 bool trans_wants_alignment(const TransInsn *ti, unsigned size)
 {
     if (size < 16) {
-        return ti->zi.attributes & ZYDIS_ATTRIB_HAS_LOCK ||
+        return ((ti->zi.attributes & ZYDIS_ATTRIB_HAS_LOCK) && !ti->unlocked) ||
                ti->zi.mnemonic == ZYDIS_MNEMONIC_XCHG;
     }
     switch (ti->zi.mnemonic) {
@@ -370,7 +403,7 @@ bool trans_copy(Trans *t)
         plan.fields.mem.wide_disp = ti->zi.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX;
     }
     count = trans_temps(t, ti->mem >= 0 ? &plan.fields.mem : NULL, temps);
-    if (!place_registers(ti, &plan, temps, count)) {
+    if (!place_registers(t, &plan, temps, count)) {
         return false;
     }
     if ((ti->use || ti->write) && (ti->use | (ti->live_out & ~ti->kill))) {

@@ -307,6 +307,7 @@ static TransKind classify(Trans *t, TransInsn *ti)
 {
     TransKind kind;
 
+    ti->unlocked = trans_leaves_lock_out(t, ti);
     if (insn_is_undefined(ti->insn)) {
         return KIND_INTERPRET;
     }
@@ -779,7 +780,7 @@ static bool takes_pointer(const Trans *t, const TransInsn *ti)
     case KIND_NOTHING:
         return false;
     case KIND_LEA:
-        return true;
+        return trans_lea_temps(t, ti) > 1;
     case KIND_PUSH:
         return ti->group < 0 || ti->ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY;
     case KIND_PUSHF:

@@ -68,6 +68,7 @@ typedef struct TransInsn {
     uint8_t live_in, live_out;
     uint8_t vec;            /* VEC_*: what vector state it needs in the host's registers */
     bool x87;               /* it needs x87 state there */
+    bool unlocked;          /* its prefix LOCK is left out */
     uint8_t spilled;        /* visible operands that are guest registers in memory */
     uint16_t writes;        /* general registers that it writes, a bit each */
     int8_t group;           /* StackGroup of its stack access, -1: none */
@@ -128,6 +129,8 @@ typedef struct Trans {
     int address_count;
     unsigned rounds;        /* of the loop that are written with checks in front; 0: none */
     bool loop;              /* the block jumps to itself */
+    uint8_t homes[4];       /* host registers that hold R8 to R11 (homes.c), H_NONE: memory does */
+    uint16_t homed;         /* host registers that hold these or pointers of groups */
     uint8_t *back_edge;     /* rel32 of that jump */
     uint8_t *tail, *exit;   /* where the block's jumps begin, and its way on */
     FlagsPlace tail_flags;  /* where the flags are at @tail */
@@ -158,6 +161,18 @@ void trans_plan_hoist(Trans *t);
 /* Behind the block's ordinary code. */
 void trans_hoist(Trans *t);
 
+/* --- homes.c: host registers for R8 to R11 in a loop -------------------------------------- */
+
+/* Places pointers of groups, and R8 to R11, for a round of @body instructions. */
+bool trans_place_homes(Trans *t, unsigned body);
+/* Counts anew which operands of @ti are guest registers in memory. */
+void trans_count_spilled(const Trans *t, TransInsn *ti);
+/* R8 to R11 are in memory. */
+void trans_no_homes(Trans *t);
+/* Between the usual places and these; keeps flags. */
+void trans_take_homes(Trans *t);
+void trans_leave_homes(Trans *t, unsigned body);
+
 /* --- operand.c: registers, addresses, TLB checks, flags ------------------------------ */
 
 /* Number of the guest register that @reg, of any size, is (part of). */
@@ -167,6 +182,11 @@ static inline unsigned trans_guest_reg(ZydisRegister reg)
 }
 /* Host register of a guest register that has one, else H_NONE (R8 to R11). */
 unsigned trans_host_reg(unsigned guest);
+/* The same for the code that is being written: in a loop R8 to R11 may have one too. */
+static inline unsigned trans_home(const Trans *t, unsigned guest)
+{
+    return guest >= R_R8 && guest <= R_R11 ? t->homes[guest - R_R8] : trans_host_reg(guest);
+}
 /* Before code that changes host flags: keeps those of @live. */
 void trans_clobber_flags(Trans *t, unsigned live);
 /* Before an instruction that needs the guest's flags in the host's. */
@@ -204,10 +224,13 @@ unsigned trans_temps(const Trans *t, const HostMem *m, uint8_t temps[3]);
 ColdStub *trans_cold(Trans *t, int kind, uint8_t *at);
 /* Calls the interpreter for the current instruction. */
 void trans_interpret(Trans *t);
-/* The same, after what jit_string() can do. */
-void trans_string(Trans *t);
 /* Loads the vector state that the current instruction needs, if it is not. */
 void trans_need_vector(Trans *t);
+
+/* --- string-code.c --------------------------------------------------------------------- */
+
+/* A string instruction, for the interpreter what jit_string() cannot do. */
+void trans_string(Trans *t);
 
 /* --- segment.c: what 16- and 32-bit code takes ------------------------------------------ */
 
@@ -255,6 +278,8 @@ static inline bool trans_code64(const Trans *t)
 bool trans_copy(Trans *t);
 /* True if its memory operand of @size bytes must be aligned for the host, or for being locked. */
 bool trans_wants_alignment(const TransInsn *ti, unsigned size);
+/* True if the prefix LOCK of @ti makes no difference. */
+bool trans_leaves_lock_out(const Trans *t, const TransInsn *ti);
 /* True if AH, CH, DH or BH is one of its operands. */
 bool trans_uses_high_byte(const TransInsn *ti);
 /* How many of its operands are guest registers that live in memory. */
@@ -267,6 +292,8 @@ static inline unsigned trans_spilled_operands(const TransInsn *ti)
 
 /* LEA; false if too few temporaries are free. */
 bool trans_lea(Trans *t);
+/* How many of these LEA @ti takes. */
+unsigned trans_lea_temps(const Trans *t, const TransInsn *ti);
 
 /* --- control.c ---------------------------------------------------------------------------- */
 

@@ -36,7 +36,8 @@ static void lea_into(Trans *t, unsigned to)
         m.disp += m.base == H_R8 ? t->sp_lag : 0;
     }
     if (mem->mem.index != ZYDIS_REGISTER_NONE) {
-        m.index = trans_read_reg(t, trans_guest_reg(mem->mem.index), temps[1]);
+        m.index = trans_read_reg(t, trans_guest_reg(mem->mem.index),
+                                temps[m.base == temps[0]]);
         m.scale = mem->mem.scale >= 8 ? 3 : mem->mem.scale >> 1;
     }
     emit_op_mem(&t->a, ti->zi.operand_width == 64 && !short_address, 0x8d, to, m);
@@ -45,14 +46,26 @@ static void lea_into(Trans *t, unsigned to)
     }
 }
 
+static bool in_memory(const Trans *t, ZydisRegister reg)
+{
+    return trans_is_gpr(reg) && trans_home(t, trans_guest_reg(reg)) == H_NONE;
+}
+
+unsigned trans_lea_temps(const Trans *t, const TransInsn *ti)
+{
+    const ZydisDecodedOperandMem *mem = &ti->ops[1].mem;
+
+    return MAX(in_memory(t, mem->base) + in_memory(t, mem->index), 1);
+}
+
 bool trans_lea(Trans *t)
 {
     const TransInsn *ti = trans_cur(t);
     unsigned guest = trans_guest_reg(ti->ops[0].reg.value);
-    unsigned host = trans_host_reg(guest);
+    unsigned host = trans_home(t, guest);
     uint8_t temps[3];
 
-    if (trans_temps(t, NULL, temps) < 2) {
+    if (trans_temps(t, NULL, temps) < trans_lea_temps(t, ti)) {
         return false;
     }
     if (ti->zi.operand_width >= 32 && host != H_NONE) {

@@ -15,11 +15,11 @@ IMAGE_DIR = os.environ.get("IMAGE_DIR", f"{vmtest.ROOT}/build/tests/guest")
 PASSED = 1  # isa-debug-exit: value << 1 | 1
 
 
-def run_image(directory, *arguments):
-    """Runs long.img, in @directory, translating at once; returns its log."""
+def run_image(directory, *arguments, image="long.img"):
+    """Runs @image, in @directory, translating at once; returns its log."""
     log = os.path.join(directory, "log")
     command = [os.path.abspath(vmtest.BINARY), "-machine", "pc", "-m", "64", "-nodefaults",
-               "-display", "none", "-bios", f"{os.path.abspath(IMAGE_DIR)}/long.img",
+               "-display", "none", "-bios", f"{os.path.abspath(IMAGE_DIR)}/{image}",
                "-chardev", "null,id=report", "-device", "isa-debugcon,iobase=0xe9,chardev=report",
                "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4", "-no-reboot", "-cpu", "max",
                "-accel", "tcg,debug=hot:0", "-D", log, *arguments]
@@ -47,6 +47,19 @@ def test_code():
     bad = [block for block in log.split("\n\n") if block.startswith("OUT") and "(bad)" in block]
     check(not bad, f"data was taken for code: {bad[:1]}")
     check(re.search(r"^0x\w+:  \.site insn \d+, flags", log, re.M), "no side table")
+
+
+def test_lock():
+    """LOCK is left out where the machine can have one CPU, but not of a memory barrier."""
+    for cpus, kept in ("1", {"or"}), ("1,maxcpus=2", {"or", "add", "sub"}):
+        with vmtest.scratch_directory() as scratch:
+            _, log = run_image(scratch, "-d", "op,out_asm", "-smp", cpus, image="jit.img")
+        decided, written = set(), set()
+        for block in log.split("\n\n"):
+            found = re.findall(r"^0x\w+:  .*\block (or|add|sub) ", block, re.M)
+            (written if block.startswith("OUT") else decided).update(found)
+        check({"or", "add", "sub"} <= decided, f"locked instructions of the guest: {decided}")
+        equal(written, kept, f"those of the host with -smp {cpus}")
 
 
 def test_stats():

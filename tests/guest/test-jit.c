@@ -429,6 +429,8 @@ static void test_bits(void)
         uint64_t mask = 1ull << (number & 63), *word = &words[4 + (number >> 6)], old = *word;
         uint8_t set, reset, test;
 
+        asm volatile("lock addq $1, %0; lock orq $0, %0; lock subq $1, %0"
+                     : "+m"(words[4]) : : "memory", "cc");
         asm volatile("lock btsq %4, %3; setc %0; btrq %4, %3; setc %1; btq %4, %3; setc %2"
                      : "=&r"(set), "=&r"(reset), "=&r"(test), "+m"(words[4])
                      : "r"(number) : "memory", "cc");

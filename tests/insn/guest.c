@@ -309,7 +309,7 @@ void guest_run_sequence(const InsnCase *test, InsnState *out)
     run_from_start(test, out);
 }
 
-void guest_set_jit(bool exact, bool no_groups, bool one_insn)
+void guest_set_jit(bool exact, bool no_groups, bool one_insn, bool alone)
 {
     JitOptions options = {.code_size = 16 << 20,
                           .debug = {.exact = exact, .no_groups = no_groups, .one_insn = one_insn,
@@ -323,6 +323,7 @@ void guest_set_jit(bool exact, bool no_groups, bool one_insn)
     if (!guest.jit) {
         g_error("%s", error->message);
     }
+    guest.cpu->alone = alone;
     code_flush(guest.cpu);
 }
 

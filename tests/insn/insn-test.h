@@ -156,8 +156,10 @@ void guest_run_sequence(const InsnCase *test, InsnState *out);
 /* Its code after the run, from CODE_VA. */
 void guest_save_code(uint8_t code[CODE_SIZE]);
 void guest_translate_sequence(const InsnCase *test, InsnState *out, InsnState *again);
-/* How the translator works from now on; before the first call of guest_translate_sequence(). */
-void guest_set_jit(bool exact, bool no_groups, bool one_insn);
+/*
+ * How the translator works from now on, @alone in a machine of one CPU; before the first call of
+ * guest_translate_sequence(). */
+void guest_set_jit(bool exact, bool no_groups, bool one_insn, bool alone);
 /* From now on a run begins with data pages that are watched; which still are after it. */
 void guest_watch_data(bool watch);
 bool guest_page_watched(unsigned page);

@@ -5,7 +5,7 @@
  * register, flag and byte; insn-diff compares those two.
  *
  *     jit-random [--mode 64|32] [--seed S] [--seconds N] [--first I] [--count N] [--forms]
- *                [--known]
+ *                [--loops] [--known]
  *
  * Sequence I of a seed is the same in every run: --first I --count 1 runs one that failed again.
  */
@@ -22,7 +22,7 @@
 static gint64 option_seed = -1, option_first, option_count;
 static int option_seconds = 20;
 static int option_failures = 10;
-static gboolean option_forms, option_known, option_no_host;
+static gboolean option_forms, option_loops, option_known, option_no_host;
 static int option_mode = 64;
 
 static const GOptionEntry options[] = {
@@ -33,6 +33,7 @@ static const GOptionEntry options[] = {
     {"failures", 'x', 0, G_OPTION_ARG_INT, &option_failures, "stop after so many (10)", "N"},
     {"forms", 'f', 0, G_OPTION_ARG_NONE, &option_forms, "every form once, in order, then end",
      NULL},
+    {"loops", 'l', 0, G_OPTION_ARG_NONE, &option_loops, "loops of one block", NULL},
     {"known", 'k', 0, G_OPTION_ARG_NONE, &option_known, "those that once failed, then end", NULL},
     {"mode", 'm', 0, G_OPTION_ARG_INT, &option_mode, "64-bit or 32-bit code (64)", "BITS"},
     {"no-host", 0, 0, G_OPTION_ARG_NONE, &option_no_host, "against the interpreter only (gdb)",
@@ -149,7 +150,7 @@ static bool run_one(Sequence *seq, int64_t number, bool exact)
     static InsnState host, interpreted, first, second;
     static uint8_t code[CODE_SIZE], got[CODE_SIZE];
     g_autoptr(GString) notes = g_string_new(NULL);
-    Sides sides = {seq, seq->native ? &host : NULL, &interpreted, &seq->test.state, notes};
+    Sides sides = {seq, NULL, &interpreted, &seq->test.state, notes};
 
     guest_run_sequence(&seq->test, &interpreted);
     if (interpreted.vector == VECTOR_ENDLESS) {
@@ -158,6 +159,7 @@ static bool run_one(Sequence *seq, int64_t number, bool exact)
     guest_save_code(code);
     seq->native &= !option_no_host;
     if (seq->native) {
+        sides.host = &host;
         native_run(&seq->test, &host);
     }
     guest_translate_sequence(&seq->test, &first, &second);
@@ -195,7 +197,7 @@ static bool set_jit(int64_t number)
 {
     int64_t batch = number / BATCH;
 
-    guest_set_jit(batch & 1, batch % 3 == 2, batch % 8 == 7);
+    guest_set_jit(batch & 1, batch % 3 == 2, batch % 8 == 7, batch % 4 >= 2);
     return batch & 1;
 }
 
@@ -207,6 +209,10 @@ static bool run_number(GPtrArray *forms, bool in_order, int64_t number, bool exa
     const Form *wanted = in_order ? g_ptr_array_index(forms, number % forms->len) : NULL;
 
     random_next(&random);
+    if (option_loops) {
+        sequence_make_loop(&seq, &random);
+        return run_one(&seq, number, exact);
+    }
     sequence_make(&seq, wanted, 2 + random_below(&random, 19), number / BATCH % 8 == 6, &random);
     return run_one(&seq, number, exact);
 }

@@ -60,6 +60,13 @@ void sequence_init(GPtrArray *forms)
     }
 }
 
+static const Form *pick_from(const Bucket *weights, unsigned count, Random *random)
+{
+    GPtrArray *bucket = buckets[weights[random_below(random, count)]];
+
+    return g_ptr_array_index(bucket, random_below(random, bucket->len));
+}
+
 static const Form *pick_form(Random *random)
 {
     static const Bucket weights[20] = {
@@ -68,9 +75,8 @@ static const Form *pick_form(Random *random)
         BUCKET_BRANCH,  BUCKET_BRANCH,  BUCKET_BRANCH,  BUCKET_BRANCH,  BUCKET_SSE,
         BUCKET_SSE,     BUCKET_AVX,     BUCKET_AVX,     BUCKET_AVX512,  BUCKET_X87,
     };
-    GPtrArray *bucket = buckets[weights[random_below(random, G_N_ELEMENTS(weights))]];
 
-    return g_ptr_array_index(bucket, random_below(random, bucket->len));
+    return pick_from(weights, G_N_ELEMENTS(weights), random);
 }
 
 /* --- what an instruction does ------------------------------------------------------------- */
@@ -85,6 +91,18 @@ static int gpr_of(const ZydisDecodedOperand *op)
     }
     wide = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, op->reg.value);
     return ZydisRegisterGetId(wide);
+}
+
+/* True if it writes the register that counts the loop. */
+static bool writes_counter(const Sequence *seq, const SequenceInsn *insn)
+{
+    for (unsigned i = 0; i < insn->zi.operand_count; i++) {
+        if (gpr_of(&insn->ops[i]) == seq->loop_register &&
+            (insn->ops[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* True if it changes a register that addresses memory, or counts the loop. */
@@ -184,7 +202,8 @@ static bool append_form(Sequence *seq, const Form *form, Random *random)
         memcpy(insn.ops, one.ops, sizeof(insn.ops));
         tested = insn.zi.cpu_flags ? insn.zi.cpu_flags->tested : 0;
         if ((tested & seq->undefined[seq->count]) ||
-            (writes_reserved(seq, &insn) && random_below(random, 24))) {
+            (writes_reserved(seq, &insn) && random_below(random, 24)) ||
+            (seq->short_loop && writes_counter(seq, &insn))) {
             continue;
         }
         append(seq, one.bytes, one.len, form->relative ? form->imm[0] : 0);
@@ -377,6 +396,57 @@ static void note_undefined(Sequence *seq, unsigned from)
     }
 }
 
+/* mov r15d, up to 40 */
+static void open_short_loop(Sequence *seq, Random *random)
+{
+    const uint8_t mov[] = {0x41, 0xbf, 1 + random_below(random, 40), 0, 0, 0};
+
+    seq->loop_open = seq->short_loop = true;
+    seq->loop_register = 15;
+    append(seq, mov, sizeof(mov), 0);
+}
+
+/* sub r15, 1; jnz the second instruction */
+static void close_short_loop(Sequence *seq)
+{
+    static const uint8_t sub[] = {0x49, 0x83, 0xef, 1};
+    uint8_t jnz[] = {0x0f, 0x85, 0, 0, 0, 0};
+    int32_t back;
+
+    append(seq, sub, sizeof(sub), 0);
+    back = seq->insns[1].offset - (int32_t)(code_length(seq) + sizeof(jnz));
+    memcpy(jnz + 2, &back, 4);
+    append(seq, jnz, sizeof(jnz), 0);
+}
+
+/* add register, imm8, of what addresses memory: r8 to r11 more often */
+static void append_step(Sequence *seq, Random *random)
+{
+    const CaseAddressing *how = &seq->addressing; /* whose first two are the stack pointer */
+    unsigned reg = how->bases[2 + random_below(random, sizeof(how->bases) - 2)];
+    const uint8_t add[] = {0x48 | reg >> 3, 0x83, 0xc0 | (reg & 7), random_below(random, 40) - 8};
+
+    append(seq, add, sizeof(add), 0);
+}
+
+/* mov or add r8 to r11 and any other register but the loop's and RSP */
+static void append_high(Sequence *seq, Random *random)
+{
+    unsigned high = random_below(random, 4), other = random_below(random, 15);
+    bool to_high = random_below(random, 2);
+    uint8_t opcode = random_below(random, 3) ? 0x89 : 0x01;
+    uint8_t modrm;
+
+    other += other == 4;
+    modrm = to_high ? (other & 7) << 3 | high : high << 3 | (other & 7);
+    if (other == 15 || memchr(seq->addressing.bases, to_high ? 8 + high : other,
+                              sizeof(seq->addressing.bases))) {
+        return;
+    }
+    append(seq, (const uint8_t[]){0x48 | (to_high ? 1 | other >> 3 << 2 : 4 | other >> 3), opcode,
+                                  0xc0 | modrm}, 3, 0);
+}
+
 static void choose_addressing(Sequence *seq, Random *random)
 {
     static const uint8_t choices[] = {0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
@@ -436,6 +506,41 @@ static void make_state(Sequence *seq, const SequenceInsn *first, Random *random)
         state->mxcsr |= 0x1f80; /* else the translator has little to do */
     }
     state->eflags &= ~0x400u;
+}
+
+void sequence_make_loop(Sequence *seq, Random *random)
+{
+    static const Bucket weights[] = {
+        BUCKET_INTEGER, BUCKET_INTEGER, BUCKET_INTEGER, BUCKET_INTEGER, BUCKET_INTEGER,
+        BUCKET_INTEGER, BUCKET_INTEGER, BUCKET_SSE,     BUCKET_AVX,     BUCKET_AVX512,
+    };
+    unsigned length = 1 + random_below(random, 9);
+
+    memset(seq, 0, sizeof(*seq));
+    seq->test.form = pick_from(weights, 1, random);
+    seq->test.mode = TEST_64;
+    choose_addressing(seq, random);
+    seq->test.addressing = &seq->addressing;
+    seq->test.rip = CODE_VA + 0x800;
+    open_short_loop(seq, random);
+    for (unsigned i = 0; i < length; i++) {
+        unsigned from = seq->count;
+
+        switch (random_below(random, 4)) {
+        case 0: append_step(seq, random); break;
+        case 1: append_high(seq, random); break;
+        default: append_form(seq, pick_from(weights, G_N_ELEMENTS(weights), random), random);
+        }
+        note_undefined(seq, from);
+    }
+    close_short_loop(seq);
+    note_undefined(seq, 0);
+    seq->native = true;
+    for (unsigned i = 0; i < seq->count; i++) {
+        seq->native &= !uses_segment(&seq->insns[i]);
+    }
+    seq->test.len = code_length(seq);
+    make_state(seq, &seq->insns[1], random);
 }
 
 /* --- flags that nobody may read ------------------------------------------------------------- */

@@ -24,6 +24,7 @@ typedef struct Sequence {
     uint32_t undefined[SEQUENCE_MAX + 1]; /* flags undefined before each, and at the end */
     uint8_t loop_register;  /* counts while a loop is open */
     bool loop_open;
+    bool short_loop;        /* nothing else writes that register: it ends */
     bool native;            /* the host can run it (no segment bases) */
 } Sequence;
 
@@ -35,6 +36,8 @@ void sequence_init(GPtrArray *forms);
  */
 void sequence_make(Sequence *seq, const Form *wanted, unsigned length, bool patched,
                    Random *random);
+/* One loop of 64-bit code without branches, of up to 40 rounds. */
+void sequence_make_loop(Sequence *seq, Random *random);
 /* Flags that are undefined where execution stopped. */
 uint32_t sequence_undefined(const Sequence *seq, uint64_t rip);
 void sequence_print(const Sequence *seq);
