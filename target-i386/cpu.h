@@ -259,6 +259,7 @@ typedef struct X86CPU {
     CodeCache *code;        /* decoded blocks */
     CodeWatch code_watches[CODE_WATCHES];
     struct ThunkArena *thunks; /* host code for vector and x87 instructions; NULL until needed */
+    bool thunks_refused;       /* by the host, which has been said */
     /*
      * FERR#: an x87 exception is reported through the board (CR0.NE clear). True: IGNNE# is
      * asserted, go on. NULL: no such wire, #MF is raised.

@@ -9,6 +9,7 @@
 #include "qemu-config/config.h"
 #include "target-i386/cpu-caps.h"
 #include "target-i386/interp/interp.h"
+#include "target-i386/interp/thunk.h"
 #include "util/log.h"
 
 /* What -accel tcg was given. */
@@ -132,6 +133,7 @@ static bool tcg_vcpu_init(void *instance, Vcpu *vcpu, GError **error)
     vcpu->ops = &interp_vcpu_ops;
     x86_cpu(vcpu)->paravirt = true;
     tcg_icount_join(tcg->icount, x86_cpu(vcpu));
+    thunk_prepare(x86_cpu(vcpu)); /* what is lost without is said now, not when a guest meets it */
     if (!tcg->translate) {
         return true;
     }

@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <gio/gio.h>
+
 #include "target-i386/interp/thunk-build.h"
 
 /* Far more than a system's working set; a guest that makes up instructions only causes resets. */
@@ -51,26 +53,60 @@ static gboolean thunk_key_equal(gconstpointer a, gconstpointer b)
 
 /* --- arena ---------------------------------------------------------------------- */
 
-static ThunkArena *thunk_arena_new(void)
+static ThunkArena *refused(ThunkArena *arena, int fd, const char *what, GError **error)
+{
+    int number = errno;
+
+    g_set_error(error, G_IO_ERROR, g_io_error_from_errno(number), "%s: %s", what,
+                g_strerror(number));
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (arena->write != MAP_FAILED) {
+        munmap(arena->write, ARENA_SIZE);
+    }
+    g_free(arena);
+    return NULL;
+}
+
+/* NULL where a policy of the host forbids executable memory. */
+static ThunkArena *thunk_arena_new(GError **error)
 {
     ThunkArena *arena = g_new0(ThunkArena, 1);
     int fd = memfd_create("thunks", MFD_CLOEXEC);
 
+    arena->write = arena->execute = MAP_FAILED;
     if (fd < 0 || ftruncate(fd, ARENA_SIZE) < 0) {
-        g_error("cannot get memory for instruction thunks: %s", g_strerror(errno));
+        return refused(arena, fd, "memfd_create", error);
     }
     arena->write = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    arena->execute = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
-    if (arena->write == MAP_FAILED || arena->execute == MAP_FAILED) {
-        g_error("cannot map executable memory for instruction thunks: %s (does a security policy "
-                "forbid it?)",
-                g_strerror(errno));
+    if (arena->write != MAP_FAILED) {
+        arena->execute = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+    }
+    if (arena->execute == MAP_FAILED) {
+        return refused(arena, fd, "mmap", error);
     }
     close(fd);
     *(uint32_t *)arena->write = HOST_MXCSR;
     arena->used = ARENA_FIRST;
     arena->thunks = g_hash_table_new_full(thunk_key_hash, thunk_key_equal, g_free, g_free);
     return arena;
+}
+
+bool thunk_prepare(X86CPU *cpu)
+{
+    g_autoptr(GError) why = NULL;
+
+    if (cpu->thunks || cpu->thunks_refused) {
+        return cpu->thunks;
+    }
+    cpu->thunks = thunk_arena_new(&why);
+    if (!cpu->thunks) {
+        cpu->thunks_refused = true;
+        g_printerr("tessera: x87, MMX, SSE and AVX instructions raise #UD on CPU %u: the host "
+                   "refuses executable memory: %s\n", cpu->vcpu.index, why->message);
+    }
+    return cpu->thunks;
 }
 
 void thunk_arena_free(ThunkArena *arena)
@@ -195,15 +231,16 @@ static bool keeps_wide_state(const X86CPU *cpu)
 const Thunk *thunk_get(const InsnSource *src, ThunkCheck check, bool *full)
 {
     ThunkBuild build = {.src = src, .check = check, .wide = keeps_wide_state(src->cpu)};
-    ThunkArena *arena = src->cpu->thunks;
+    ThunkArena *arena;
     Emit insn = {.len = 0}, code = {.len = 0};
     ThunkKey key;
     Thunk *thunk;
 
     *full = false;
-    if (!thunk_analyse(&build)) {
+    if (!thunk_analyse(&build) || !thunk_prepare(src->cpu)) {
         return NULL;
     }
+    arena = src->cpu->thunks;
     thunk_encode(&build, &insn);
     memset(&key, 0, sizeof(key));
     g_assert(insn.len <= sizeof(key.bytes));
@@ -211,9 +248,6 @@ const Thunk *thunk_get(const InsnSource *src, ThunkCheck check, bool *full)
     key_set_gprs(&key, &build);
     key.wide = build.wide;
     key.check = check;
-    if (!arena) {
-        arena = src->cpu->thunks = thunk_arena_new();
-    }
     thunk = g_hash_table_lookup(arena->thunks, &key);
     if (thunk) {
         return thunk;

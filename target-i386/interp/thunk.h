@@ -46,6 +46,11 @@ typedef struct Thunk {
     uint8_t mask_bits;   /* how many mask bits count */
 } Thunk;
 
+/*
+ * Gets memory for a CPU's thunks unless it is there. False if the host refuses it, which the first
+ * call says: then there are no thunks, and instructions that need them do not exist.
+ */
+bool thunk_prepare(X86CPU *cpu);
 /* Frees a CPU's thunks. Nothing decoded may use them any more. */
 void thunk_arena_free(ThunkArena *arena);
 /* Forgets all thunks of the CPU to make room; its decoded instructions must have been dropped. */
@@ -53,8 +58,8 @@ void thunk_arena_reset(X86CPU *cpu);
 
 /*
  * The thunk that executes the decoded instruction, from the CPU's cache if it was built before;
- * lives until the next reset. NULL if the instruction cannot be expressed so or, with *@full, if
- * the arena has no room left.
+ * lives until the next reset. NULL if the instruction cannot be expressed so, if the host refuses
+ * executable memory or, with *@full, if the arena has no room left.
  */
 const Thunk *thunk_get(const InsnSource *src, ThunkCheck check, bool *full);
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs one test image and turns its report into TAP.
 
-run-image.py IMAGE [-cpu MODEL] [-smp N] [--accel A] [--oracle A]
+run-image.py IMAGE [-cpu MODEL] [-smp N] [--accel A] [--oracle A] [--device D]
 
 The emulator is $TESSERA_BINARY; with --oracle it is qemu-system-x86_64 on that accelerator, to
 check the test itself. TCG gets a second debug console at port 0xea, by which an image knows to
@@ -33,6 +33,8 @@ def command(args, report):
         if args.oracle == 'tcg':
             machine += ['-chardev', 'null,id=tcg',
                         '-device', 'isa-debugcon,iobase=0xea,chardev=tcg']
+    if args.device:
+        machine += ['-device', args.device]
     if args.icount:
         machine += ['-icount', args.icount]
     if not args.reboot:
@@ -74,6 +76,7 @@ def main():
     parser.add_argument('--accel')
     parser.add_argument('--oracle')
     parser.add_argument('-icount')
+    parser.add_argument('--device')
     parser.add_argument('--reboot', action='store_true')
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
