@@ -2,10 +2,10 @@
 /* Translations of blocks that are compared with their bytes each time (interp/checked.h). */
 #include "accel/tcg/trans.h"
 
-static bool is_patched(const Block *block, unsigned at)
+static bool is_patched(const CheckedBlock *checked, unsigned at)
 {
-    for (unsigned i = 0; i < block->imm_count; i++) {
-        if (at - block->imms[i].at < block->imms[i].size) {
+    for (unsigned i = 0; i < checked->imm_count; i++) {
+        if (at - checked->imms[i].at < checked->imms[i].size) {
             return true;
         }
     }
@@ -17,7 +17,7 @@ static unsigned piece_size(const Block *block, unsigned at)
 {
     unsigned size = 0;
 
-    while (size < 8 && at + size < block->bytes && !is_patched(block, at + size)) {
+    while (size < 8 && at + size < block->bytes && !is_patched(block->checked, at + size)) {
         size++;
     }
     return size >= 8 ? 8 : size >= 4 ? 4 : size >= 2 ? 2 : size;
@@ -29,7 +29,7 @@ static void compare_piece(Asm *a, const Block *block, unsigned at, unsigned size
     HostMem m = {.base = H_R10, .index = H_NONE, .disp = (int32_t)at};
     uint64_t value = 0;
 
-    memcpy(&value, block->copy + at, size);
+    memcpy(&value, block->checked->copy + at, size);
     if (size >= 4) {
         emit_mov_imm(a, reg, value);
         emit_op_mem(a, size == 8, 0x33, reg, m);
@@ -45,7 +45,7 @@ void trans_check_bytes(Trans *t)
     Asm *a = &t->a;
     bool first = true;
 
-    emit_mov_imm(a, H_R10, (uintptr_t)block->host);
+    emit_mov_imm(a, H_R10, (uintptr_t)block->checked->host);
     for (unsigned at = 0, size; at < block->bytes; at += size) {
         size = piece_size(block, at);
         if (!size) {
@@ -63,11 +63,11 @@ void trans_check_bytes(Trans *t)
 
 static const PatchedImm *patched_imm(const Trans *t, unsigned insn)
 {
-    const Block *block = t->block;
+    const CheckedBlock *checked = t->block->checked;
 
-    for (unsigned i = 0; i < block->imm_count; i++) {
-        if (block->imms[i].insn == insn) {
-            return &block->imms[i];
+    for (unsigned i = 0; checked && i < checked->imm_count; i++) {
+        if (checked->imms[i].insn == insn) {
+            return &checked->imms[i];
         }
     }
     return NULL;
@@ -86,6 +86,6 @@ void trans_load_patched(Trans *t)
     bool wide = ti->zi.operand_width == 64;
     HostMem m = {.base = host, .index = H_NONE};
 
-    emit_mov_imm(&t->a, host, (uintptr_t)t->block->host + imm->at);
+    emit_mov_imm(&t->a, host, (uintptr_t)t->block->checked->host + imm->at);
     emit_op_mem(&t->a, wide, wide && imm->size == 4 ? 0x63 : 0x8b, host, m); /* movsxd, mov */
 }

@@ -297,7 +297,7 @@ void trans_plan_hoist(Trans *t)
 
     t->rounds = 0;
     if (!trans_code64(t) || t->exact || t->jit->counting || t->jit->debug.no_groups ||
-        t->jit->debug.no_chain || t->block->copy || t->insns[0].live_in || t->count < 2 ||
+        t->jit->debug.no_chain || t->block->checked || t->insns[0].live_in || t->count < 2 ||
         !(loop || (t->tb->no_groups & JIT_NO_ADDRESS)) ||
         !analyse(t, body, &repeats)) {
         return;

@@ -294,7 +294,7 @@ void trans_beside_code(Trans *t, Asm *a, const ColdStub *stub);
 
 /* --- checked.c ---------------------------------------------------------------------------- */
 
-/* Leaves unless the block, which has a copy, has the bytes that it was translated from. */
+/* Leaves unless the block, a checked one, has the bytes that it was translated from. */
 void trans_check_bytes(Trans *t);
 /* True if instruction @insn of the block has an immediate that is read when it runs. */
 bool trans_is_patched(const Trans *t, unsigned insn);

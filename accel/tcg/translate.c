@@ -153,7 +153,7 @@ static void emit_conditions(Trans *t)
 {
     bool poll = jumps_back(t);
 
-    if (!poll && !t->jit->counting && !t->block->copy) {
+    if (!poll && !t->jit->counting && !t->block->checked) {
         return;
     }
     t->tb->may_leave_first = true;
@@ -164,7 +164,7 @@ static void emit_conditions(Trans *t)
     if (poll) {
         emit_poll(t);
     }
-    if (t->block->copy) {
+    if (t->block->checked) {
         trans_check_bytes(t);
     }
     if (t->jit->counting) {

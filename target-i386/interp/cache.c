@@ -37,8 +37,8 @@ typedef struct CodePage {
     uint32_t patience; /* so many and the code is dropped, for the page to be written freely */
     uint8_t changes;   /* how often code was overwritten lately */
     uint64_t changed;  /* the last time */
-    uint64_t checked;  /* code was to be compared rather than watched (checked.h) at this time */
-    uint64_t *patched; /* since then, a bit for each byte: it changed in code; NULL: never was */
+    uint64_t checked;  /* code was to be compared rather than watched (checked.h) then; 0: never */
+    PatchedBytes patched; /* of code that was compared */
     Block *blocks;     /* linked by page_next[] */
 } CodePage;
 
@@ -116,21 +116,13 @@ static void generation_raise(CodeDomain *domain, uint64_t ram)
     __atomic_fetch_add(generation_of(domain, ram), 1, __ATOMIC_SEQ_CST);
 }
 
-static void page_free(gpointer data)
-{
-    CodePage *page = data;
-
-    g_free(page->patched);
-    g_free(page);
-}
-
 CodeCache *code_cache_new(X86CPU *cpu, CodeDomain *domain)
 {
     CodeCache *cache = g_new0(CodeCache, 1);
 
     cache->cpu = cpu;
     cache->domain = domain;
-    cache->pages = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, page_free);
+    cache->pages = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, g_free);
     cache->queue = g_array_new(false, false, sizeof(Invalidation));
     cache->retired = g_ptr_array_new_with_free_func(g_free);
     cache->scratch = g_malloc0(sizeof(Block) + sizeof(Insn));
@@ -273,7 +265,7 @@ static uint64_t block_granules(const Block *block, const CodePage *page)
     unsigned end = start + block->bytes;
     uint64_t granules = 0;
 
-    if (block->copy) {
+    if (block->checked) {
         return 0;
     }
     if (page_slot(block, page) == 0) {
@@ -321,16 +313,13 @@ static void note_rewrite(CodePage *page)
 /* From now on code of @page that can be is compared rather than watched. */
 static void page_check(CodePage *page)
 {
-    if (!page->patched) {
-        page->patched = g_new0(uint64_t, GUEST_PAGE_SIZE / 64);
-    }
     page->checked = __builtin_ia32_rdtsc();
     page->rewrites = page->changes = 0;
 }
 
 static bool page_is_checked(const CodePage *page)
 {
-    return page->patched && __builtin_ia32_rdtsc() - page->checked < CHECKED_LAST;
+    return page->checked && __builtin_ia32_rdtsc() - page->checked < CHECKED_LAST;
 }
 
 /* A block of @page was overwritten. */
@@ -786,23 +775,21 @@ static Block *build_checked(X86CPU *cpu, uint64_t pc, const FetchEntry *entry, C
     CodeCache *cache = cpu->code;
     unsigned offset = pc & (GUEST_PAGE_SIZE - 1);
     const uint8_t *code = entry->to.page.read + offset;
-    CheckedCode found = {.size = MIN(MIN(GUEST_PAGE_SIZE - offset, limit_room(cpu)),
-                                     CHECKED_BYTES_MAX)};
+    CheckedCode found;
     Block *block;
 
+    found.size = MIN(MIN(GUEST_PAGE_SIZE - offset, limit_room(cpu)), CHECKED_BYTES_MAX);
     memcpy(found.bytes, code, found.size);
     if (!checked_decode(cpu, cache->decoder, pc, cache->block_insns, &found)) {
         return NULL;
     }
-    block = block_new(found.insns, found.count, found.size, decode_mode(cpu), found.size);
+    block = block_new(found.insns, found.count, found.size, decode_mode(cpu),
+                      sizeof(CheckedBlock) + found.size);
     block->ram = page_ram(entry) + offset;
-    block->host = code;
-    block->copy = (uint8_t *)&block->insns[found.count];
-    memcpy(block->copy, found.bytes, found.size);
-    checked_note_immediates(cpu, cache->decoder, block, page->patched);
+    checked_fill(cpu, cache->decoder, block, code, &found, &page->patched);
     block_insert(cache, block, page, NULL);
     if (log_enabled(LOG_IN_ASM)) {
-        log_code(cpu, block->copy, found.size);
+        log_code(cpu, found.bytes, found.size);
     }
     return block;
 }
@@ -817,7 +804,7 @@ bool code_recheck(X86CPU *cpu, Block *block)
     }
     page = page_find(cache, block->ram);
     page->checked = __builtin_ia32_rdtsc();
-    if (checked_refresh(cpu, cache->decoder, block, page->patched)) {
+    if (checked_refresh(cpu, cache->decoder, block, &page->patched)) {
         return true;
     }
     g_mutex_lock(&cache->lock);
@@ -882,7 +869,7 @@ static Block *hash_find(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
             const FetchEntry *second;
 
             if (block->ram2 == UINT64_MAX) {
-                return !block->copy || code_recheck(cpu, block) ? block : NULL;
+                return !block->checked || code_recheck(cpu, block) ? block : NULL;
             }
             second = fetch_second_page(cpu, (pc | (GUEST_PAGE_SIZE - 1)) + 1);
             if (second->to.page.read && page_ram(second) == block->ram2) {
@@ -899,8 +886,8 @@ void code_block_bytes(X86CPU *cpu, const Block *block, uint8_t *out)
     unsigned room = GUEST_PAGE_SIZE - (pc & (GUEST_PAGE_SIZE - 1));
     unsigned first = MIN(room, block->bytes);
 
-    if (block->copy) {
-        memcpy(out, block->copy, block->bytes);
+    if (block->checked) {
+        memcpy(out, block->checked->copy, block->bytes);
         return;
     }
     memcpy(out, fetch_page(cpu, pc)->to.page.read + (pc & (GUEST_PAGE_SIZE - 1)), first);
@@ -970,7 +957,7 @@ static Block *find_again(X86CPU *cpu, uint64_t pc, const JumpEntry *jump, bool *
     *global = entry->to.global;
     if (!entry->to.page.block || !entry->to.page.read ||
         block->ram != page_ram(entry) + (pc & (GUEST_PAGE_SIZE - 1)) ||
-        (block->copy && !code_recheck(cpu, block))) {
+        (block->checked && !code_recheck(cpu, block))) {
         return NULL;
     }
     return block;

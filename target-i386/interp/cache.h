@@ -23,6 +23,17 @@ typedef struct PatchedImm {
 
 #define BLOCK_IMMS 4
 
+/*
+ * Of a block whose bytes, at @host, nobody watches: who runs it compares them with the copy before,
+ * but for @imms (checked.h).
+ */
+typedef struct CheckedBlock {
+    const uint8_t *host;
+    PatchedImm imms[BLOCK_IMMS];
+    uint8_t imm_count;
+    uint8_t copy[];
+} CheckedBlock;
+
 struct Block {
     uint64_t ram;         /* where the first byte lies: RamBlock.ram_id + offset */
     uint64_t ram2;        /* page of the bytes behind a page crossing, or UINT64_MAX */
@@ -36,14 +47,7 @@ struct Block {
     uint32_t heat;        /* how often it was interpreted */
     uint8_t rewrites;     /* how often translated code of its page was overwritten lately */
     struct JumpEntry *jump; /* that this block was entered in last; no other names it */
-    /*
-     * Not NULL: nobody watches its bytes, which are at @host; who runs it compares them with these
-     * before, but for @imms (checked.h).
-     */
-    uint8_t *copy;
-    const uint8_t *host;
-    PatchedImm imms[BLOCK_IMMS];
-    uint8_t imm_count;
+    CheckedBlock *checked; /* NULL: its bytes are watched */
     Insn insns[];
 };
 
@@ -127,8 +131,8 @@ void code_cache_limit(CodeCache *cache, unsigned insns);
  */
 void code_block_bytes(X86CPU *cpu, const Block *block, uint8_t *out);
 /*
- * True if @block, which has a copy, is what its bytes are, perhaps with other immediates; else it
- * is dropped.
+ * True if @block, a checked one, is what its bytes are, perhaps with other immediates; else it is
+ * dropped.
  */
 bool code_recheck(X86CPU *cpu, Block *block);
 /* The block at the CPU's RIP, decoded if need be, for @jump; fetch faults are raised. */
@@ -170,7 +174,7 @@ static inline Block *code_find(X86CPU *cpu, JumpEntry *jumps)
                   entry->key == code_jump_key(cpu, cpu->map_global_generation)))) {
         Block *block = entry->block;
 
-        if (G_LIKELY(!block->copy) || code_recheck(cpu, block)) {
+        if (G_LIKELY(!block->checked) || code_recheck(cpu, block)) {
             return block;
         }
     }

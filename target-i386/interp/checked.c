@@ -81,6 +81,28 @@ bool checked_decode(X86CPU *cpu, Decoder *decoder, uint64_t pc, unsigned most, C
     return code_fits(cpu, decoder, pc, code);
 }
 
+/* --- bytes that changed --------------------------------------------------------------------- */
+
+static uint64_t patched_bit(uint64_t ram)
+{
+    return 1ULL << (ram / 8 % 64);
+}
+
+static unsigned patched_word(uint64_t ram)
+{
+    return ram % GUEST_PAGE_SIZE / 8 / 64;
+}
+
+static bool patched_has(const PatchedBytes *patched, uint64_t ram)
+{
+    return patched->words[patched_word(ram)] & patched_bit(ram);
+}
+
+static void patched_add(PatchedBytes *patched, uint64_t ram)
+{
+    patched->words[patched_word(ram)] |= patched_bit(ram);
+}
+
 /* --- immediates ---------------------------------------------------------------------------- */
 
 /* The immediate of a MOV that translated code can make a load; size 0: it is none. */
@@ -103,44 +125,53 @@ static PatchedImm patched_imm(const InsnSource *src)
     return imm;
 }
 
-static bool any_patched(const Block *block, const PatchedImm *imm, const uint64_t *patched)
+static bool any_patched(const Block *block, const PatchedImm *imm, const PatchedBytes *patched)
 {
     for (unsigned i = 0; i < imm->size; i++) {
-        unsigned byte = (block->ram + imm->at + i) % GUEST_PAGE_SIZE;
-
-        if (patched[byte / 64] >> (byte % 64) & 1) {
+        if (patched_has(patched, block->ram + imm->at + i)) {
             return true;
         }
     }
     return false;
 }
 
-void checked_note_immediates(X86CPU *cpu, Decoder *decoder, Block *block, const uint64_t *patched)
+static void note_immediates(X86CPU *cpu, Decoder *decoder, Block *block,
+                            const PatchedBytes *patched)
 {
+    CheckedBlock *checked = block->checked;
     unsigned at = 0;
 
-    for (unsigned i = 0; i < block->count && block->imm_count < BLOCK_IMMS; i++) {
+    for (unsigned i = 0; i < block->count && checked->imm_count < BLOCK_IMMS; i++) {
         InsnSource src;
         PatchedImm imm = {.size = 0};
 
-        if (ZYAN_SUCCESS(decoder_read(decoder, cpu, block->copy + at, block->insns[i].len,
+        if (ZYAN_SUCCESS(decoder_read(decoder, cpu, checked->copy + at, block->insns[i].len,
                                       &src))) {
             imm = patched_imm(&src);
         }
         imm.insn = i;
         imm.at += at;
         if (any_patched(block, &imm, patched)) {
-            block->imms[block->imm_count++] = imm;
+            checked->imms[checked->imm_count++] = imm;
         }
         at += block->insns[i].len;
     }
+}
+
+void checked_fill(X86CPU *cpu, Decoder *decoder, Block *block, const uint8_t *host,
+                  const CheckedCode *code, const PatchedBytes *patched)
+{
+    block->checked = (CheckedBlock *)&block->insns[block->count];
+    *block->checked = (CheckedBlock){.host = host};
+    memcpy(block->checked->copy, code->bytes, block->bytes);
+    note_immediates(cpu, decoder, block, patched);
 }
 
 /* --- comparing ------------------------------------------------------------------------------- */
 
 bool checked_same(const Block *block)
 {
-    return !memcmp(block->host, block->copy, block->bytes);
+    return !memcmp(block->checked->host, block->checked->copy, block->bytes);
 }
 
 static void take_over(X86CPU *cpu, Decoder *decoder, Block *block, const PatchedImm *imm)
@@ -148,28 +179,28 @@ static void take_over(X86CPU *cpu, Decoder *decoder, Block *block, const Patched
     Insn *insn = &block->insns[imm->insn], changed;
     unsigned begin = imm->at + imm->size - insn->len; /* the immediate is what ends it */
 
-    if (decode_insn(decoder, cpu, block->copy + begin, insn->len, &changed) == DECODE_OK) {
+    if (decode_insn(decoder, cpu, block->checked->copy + begin, insn->len, &changed) ==
+        DECODE_OK) {
         insn->imm = changed.imm;
     }
 }
 
-bool checked_refresh(X86CPU *cpu, Decoder *decoder, Block *block, uint64_t *patched)
+bool checked_refresh(X86CPU *cpu, Decoder *decoder, Block *block, PatchedBytes *patched)
 {
+    CheckedBlock *checked = block->checked;
     uint8_t now[CHECKED_BYTES_MAX];
     bool same = true;
 
-    memcpy(now, block->host, block->bytes);
-    for (unsigned i = 0; i < block->imm_count; i++) {
-        const PatchedImm *imm = &block->imms[i];
+    memcpy(now, checked->host, block->bytes);
+    for (unsigned i = 0; i < checked->imm_count; i++) {
+        const PatchedImm *imm = &checked->imms[i];
 
-        memcpy(block->copy + imm->at, now + imm->at, imm->size);
+        memcpy(checked->copy + imm->at, now + imm->at, imm->size);
         take_over(cpu, decoder, block, imm);
     }
     for (unsigned i = 0; i < block->bytes; i++) {
-        if (now[i] != block->copy[i]) {
-            unsigned byte = (block->ram + i) % GUEST_PAGE_SIZE;
-
-            patched[byte / 64] |= 1ULL << (byte % 64);
+        if (now[i] != checked->copy[i]) {
+            patched_add(patched, block->ram + i);
             same = false;
         }
     }

@@ -14,6 +14,11 @@
 /* Comparing longer ones costs more than watching them. */
 #define CHECKED_BYTES_MAX 256u
 
+/* A bit for every eight bytes of a page. */
+typedef struct PatchedBytes {
+    uint64_t words[GUEST_PAGE_SIZE / 8 / 64];
+} PatchedBytes;
+
 typedef struct CheckedCode {
     uint8_t bytes[CHECKED_BYTES_MAX];
     unsigned size;   /* of what is there of the page, and then of the block */
@@ -28,16 +33,17 @@ typedef struct CheckedCode {
  */
 bool checked_decode(X86CPU *cpu, Decoder *decoder, uint64_t pc, unsigned most, CheckedCode *code);
 /*
- * Lists in @block, which has its copy, the immediates that have a byte in @patched: a bit for each
- * byte of the page.
+ * Makes @block, which has room for it behind its instructions, one that is compared with @code,
+ * whose bytes are at @host, but for the immediates that have a byte in @patched.
  */
-void checked_note_immediates(X86CPU *cpu, Decoder *decoder, Block *block, const uint64_t *patched);
+void checked_fill(X86CPU *cpu, Decoder *decoder, Block *block, const uint8_t *host,
+                  const CheckedCode *code, const PatchedBytes *patched);
 /* True if the bytes are those of the copy. */
 bool checked_same(const Block *block);
 /*
  * Takes over the immediates in the list that changed; false if other bytes differ from the copy
  * too: these are set in @patched.
  */
-bool checked_refresh(X86CPU *cpu, Decoder *decoder, Block *block, uint64_t *patched);
+bool checked_refresh(X86CPU *cpu, Decoder *decoder, Block *block, PatchedBytes *patched);
 
 #endif

@@ -130,7 +130,7 @@ static Block *wear_out(Rig *rig)
     }
     rig->cpu->cpu_rip = AT_CODE;
     block = code_find(rig->cpu, code_jump_entries(rig->cpu->code));
-    g_assert_nonnull(block->copy);
+    g_assert_nonnull(block->checked);
     return block;
 }
 
@@ -147,7 +147,7 @@ static void test_compared(Rig *rig, gconstpointer data)
     memory_store(rig->memory, AT_CODE + 2, 0x12345678, 4);
     g_assert_cmpuint(step(rig), ==, 0x5678);
     g_assert_true(jumps[(AT_CODE ^ AT_CODE >> 12) % JUMP_CACHE_SIZE].block == block);
-    g_assert_cmpuint(block->imm_count, ==, 1);
+    g_assert_cmpuint(block->checked->imm_count, ==, 1);
     put_code(rig, "\x66\x05\x01\x01\x01\x01"); /* add eax, imm32 */
     rig->cpu->regs[R_RAX] = 1;
     g_assert_cmpuint(step(rig), ==, 0x102);
@@ -164,7 +164,7 @@ static void test_not_compared(Rig *rig, gconstpointer data)
     wear_out(rig);
     put_code(rig, "\x89\x07\x40\xf4"); /* mov [bx], ax; inc ax; hlt */
     rig->cpu->cpu_rip = AT_CODE;
-    g_assert_null(code_find(rig->cpu, code_jump_entries(rig->cpu->code))->copy);
+    g_assert_null(code_find(rig->cpu, code_jump_entries(rig->cpu->code))->checked);
     wear_out(rig);
     for (unsigned i = 0; i < 60; i++) { /* add eax, imm32 */
         memory_store(rig->memory, AT_CODE + 6 * i, 0x11110566, 4);
