@@ -97,6 +97,7 @@ void cpu_reset(X86CPU *cpu, bool init)
     if (cpu->vcpu.intr_ops && init) {
         cpu->vcpu.intr_ops->cpu_reset(cpu->vcpu.intr_opaque);
     }
+    cpu_cpuid_forget(cpu);
     mmu_memory_changed(cpu);
     cpu_update_mode(cpu);
 }
@@ -122,6 +123,7 @@ X86CPU *cpu_new(MemorySpace *memory, PortSpace *ports, CodeDomain *domain, unsig
     g_cond_init(&cpu->vcpu.wake);
     cpu->phys_bits = 40;
     cpu->virt_bits = 48;
+    cpu_cpuid_forget(cpu);
     mmu_init(cpu);
     cpu->code = code_cache_new(cpu, domain);
     return cpu;

@@ -174,6 +174,14 @@ typedef struct CodeWatch {
     bool alone;                 /* no other CPU decodes code */
 } CodeWatch;
 
+/* An answer of CPUID that is good until cpuid_forget(); an empty place has another's leaf. */
+#define CPUID_ANSWERS 16u
+typedef struct CpuidAnswer {
+    uint32_t leaf, subleaf;
+    uint32_t out[4];            /* EAX, EBX, ECX, EDX */
+    uint64_t unused;            /* to a size that a shift makes */
+} CpuidAnswer;
+
 typedef struct Insn Insn;
 typedef struct CodeCache CodeCache;
 typedef struct Block Block;
@@ -224,6 +232,7 @@ typedef struct X86CPU {
     uint32_t features[FEATURE_WORD_COUNT];
     const X86CpuModel *model;
     struct X86CpuidTable *cpuid;
+    CpuidAnswer cpuid_answers[CPUID_ANSWERS]; /* by the leaf's low bits, for translated code */
     uint8_t phys_bits, virt_bits;
     bool alone;         /* the machine can have no other CPU */
 
@@ -382,5 +391,9 @@ bool cpu_msr_read(X86CPU *cpu, uint32_t msr, uint64_t *value);
 bool cpu_msr_write(X86CPU *cpu, uint32_t msr, uint64_t value);
 /* CPUID as this CPU answers it (target-i386/cpuid.c, helper models). */
 void cpu_cpuid(X86CPU *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+/* The same, and translated code will know it. */
+void cpu_cpuid_remember(X86CPU *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+/* What the answers depend on changed: the model, CR4, XCR0, IA32_XSS or IA32_APIC_BASE. */
+void cpu_cpuid_forget(X86CPU *cpu);
 
 #endif

@@ -673,6 +673,22 @@ void cpu_cpuid(X86CPU *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
     x86_cpuid_table_get_live(cpu->cpuid, &state, leaf, subleaf, out);
 }
 
+void cpu_cpuid_remember(X86CPU *cpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+    CpuidAnswer *answer = &cpu->cpuid_answers[leaf % CPUID_ANSWERS];
+
+    cpu_cpuid(cpu, leaf, subleaf, out);
+    *answer = (CpuidAnswer){.leaf = leaf, .subleaf = subleaf};
+    memcpy(answer->out, out, sizeof(answer->out));
+}
+
+void cpu_cpuid_forget(X86CPU *cpu)
+{
+    for (unsigned i = 0; i < CPUID_ANSWERS; i++) {
+        cpu->cpuid_answers[i].leaf = i ^ 1;
+    }
+}
+
 /* --- making a CPU ------------------------------------------------------------------------ */
 
 /* HT and CmpLegacy tell of more than one logical processor in a package (SDM 2A, APM 3 E.4.2). */
@@ -721,5 +737,6 @@ bool x86_cpu_model_apply(const X86CpuModel *model, X86CPU *cpu, const X86Topolog
     x86_cpu_model_msr(model, 0x10a, &cpu->msr_arch_capabilities);
     x86_cpuid_table_free(cpu->cpuid);
     cpu->cpuid = x86_cpuid_table_new(&own, topology, apic_id);
+    cpu_cpuid_forget(cpu);
     return true;
 }

@@ -35,9 +35,7 @@ static inline FetchedPage *mmu_fetched_find(X86CPU *cpu, uint64_t va)
 /* True if code may have been fetched from a large page around @va. */
 static inline bool mmu_fetched_in_large(const X86CPU *cpu, uint64_t va)
 {
-    const uint64_t *filter = cpu->mmu.fetch_filter;
-
-    return mmu_filter_has(filter, va, 22) || mmu_filter_has(filter, va, 30);
+    return mmu_filter_has(cpu->mmu.fetch_filter, va);
 }
 
 /* Code is about to be fetched from the page of @va, which is that of RAM at @ram (cache.h). */

@@ -121,36 +121,6 @@ static void flush_local(X86CPU *cpu)
     }
 }
 
-/* The pieces of the large page around @va, of either kind. */
-static void flush_pieces(X86CPU *cpu, MmuView view, uint64_t va)
-{
-    const MmuState *mmu = &cpu->mmu;
-
-    for (unsigned global = 0; global < 2; global++) {
-        for (unsigned i = 0; i < mmu->touched_count[global][view]; i++) {
-            unsigned set = mmu->touched[global][view][i];
-            unsigned shift = mmu->state[view][set] & TLB_STATE_SHIFT;
-
-            if (!((cpu->tlb[view][set].read_tag ^ va) >> shift)) {
-                mmu_clear_set(cpu, view, set);
-            }
-        }
-    }
-}
-
-static void flush_address(X86CPU *cpu, uint64_t va)
-{
-    const uint64_t *large = cpu->mmu.large_filter;
-    bool pieces = mmu_filter_has(large, va, 22) || mmu_filter_has(large, va, 30);
-
-    for (unsigned view = 0; view < MMU_VIEWS; view++) {
-        mmu_clear_ways(cpu, view, va);
-        if (pieces) {
-            flush_pieces(cpu, view, va);
-        }
-    }
-}
-
 /* --- what the architecture calls for --------------------------------------------------- */
 
 void mmu_init(X86CPU *cpu)
@@ -214,8 +184,7 @@ static void page_moved(X86CPU *cpu, uint64_t va)
 
 void mmu_flush_page(X86CPU *cpu, uint64_t va)
 {
-    flush_address(cpu, va);
-    mmu_forget(cpu, va, cpu->mmu.space_generation, cpu->mmu.global_generation);
+    mmu_drop(cpu, va);
     page_moved(cpu, va);
 }
 

@@ -71,7 +71,7 @@ typedef struct MmuSpace {
     uint64_t map;        /* map_generation of the space */
 } MmuSpace;
 
-#define MMU_FILTER_BITS 4096u
+#define MMU_FILTER_BITS 16384u
 
 /* What a linear page was when code was fetched from it (mmu-fetched.h). */
 #define FETCHED_PAGES  2048u
@@ -108,7 +108,7 @@ typedef struct MmuState {
      * ones code was fetched. */
     uint64_t large_filter[MMU_FILTER_BITS / 64];
     uint64_t fetch_filter[MMU_FILTER_BITS / 64];
-    unsigned large_count, fetch_count; /* bits set */
+    unsigned large_count, fetch_count; /* pages in them */
     FetchedPage fetched[FETCHED_PAGES]; /* of 4 KiB */
     bool fetched_full;          /* and of others too */
 

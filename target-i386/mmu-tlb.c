@@ -235,21 +235,82 @@ void mmu_clear_ways(X86CPU *cpu, MmuView view, uint64_t va)
     mmu_clear_set(cpu, view, set + TLB_SIZE);
 }
 
+/* Nothing is known of large pages but what the first level has pieces of. */
+static void refill_large_filter(X86CPU *cpu)
+{
+    MmuState *mmu = &cpu->mmu;
+
+    memset(mmu->large_filter, 0, sizeof(mmu->large_filter));
+    mmu->large_count = 0;
+    for (unsigned view = 0; view < MMU_VIEWS; view++) {
+        for (unsigned global = 0; global < 2; global++) {
+            for (unsigned i = 0; i < mmu->touched_count[global][view]; i++) {
+                unsigned set = mmu->touched[global][view][i];
+                unsigned shift = mmu->state[view][set] & TLB_STATE_SHIFT;
+                uint64_t tag = cpu->tlb[view][set].read_tag;
+
+                if (shift > GUEST_PAGE_BITS && tag != tlb_invalid_tag(set)) {
+                    mmu_filter_add(mmu->large_filter, &mmu->large_count, tag, shift);
+                }
+            }
+        }
+    }
+}
+
+/* True if there were some in @view. */
+static bool drop_pieces(X86CPU *cpu, MmuView view, uint64_t va)
+{
+    const MmuState *mmu = &cpu->mmu;
+    bool found = false;
+
+    for (unsigned global = 0; global < 2; global++) {
+        for (unsigned i = 0; i < mmu->touched_count[global][view]; i++) {
+            unsigned set = mmu->touched[global][view][i];
+            unsigned shift = mmu->state[view][set] & TLB_STATE_SHIFT;
+
+            if (!((cpu->tlb[view][set].read_tag ^ va) >> shift)) {
+                mmu_clear_set(cpu, view, set);
+                found = true;
+            }
+        }
+    }
+    return found;
+}
+
+/*
+ * Looking through all of the first level takes as long as a hundred INVLPG: where it was in vain,
+ * because a large page went away and small ones took its place, the filter is made anew, so that
+ * the next of them need not.
+ */
+void mmu_drop_pieces(X86CPU *cpu, uint64_t va)
+{
+    bool found = false;
+
+    if (!mmu_filter_has(cpu->mmu.large_filter, va)) {
+        return;
+    }
+    for (unsigned view = 0; view < MMU_VIEWS; view++) {
+        found |= drop_pieces(cpu, view, va);
+    }
+    if (!found) {
+        refill_large_filter(cpu);
+    }
+}
+
 void mmu_drop(X86CPU *cpu, uint64_t va)
 {
     for (unsigned view = 0; view < MMU_VIEWS; view++) {
         mmu_clear_ways(cpu, view, va);
     }
+    mmu_drop_pieces(cpu, va);
     mmu_forget(cpu, va, cpu->mmu.space_generation, cpu->mmu.global_generation);
 }
 
 bool mmu_flush_page_quick(X86CPU *cpu, uint64_t va)
 {
-    const uint64_t *large = cpu->mmu.large_filter;
     const FetchedPage *fetched = mmu_fetched_find(cpu, va);
 
-    if (mmu_filter_has(large, va, 22) || mmu_filter_has(large, va, 30) ||
-        mmu_fetched_in_large(cpu, va) || cpu->mmu.fetched_full ||
+    if (mmu_fetched_in_large(cpu, va) || cpu->mmu.fetched_full ||
         (fetched && fetched->ram != FETCHED_NONE)) {
         return false;
     }

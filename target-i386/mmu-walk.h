@@ -74,7 +74,9 @@ void mmu_clear_set(X86CPU *cpu, MmuView view, unsigned set);
 void mmu_clear_ways(X86CPU *cpu, MmuView view, uint64_t va);
 /* Drops what the second level says of @va in the spaces with these generations. */
 void mmu_forget(X86CPU *cpu, uint64_t va, uint32_t generation, uint32_t generation2);
-/* Drops what both levels say of the 4 KiB around @va in the current space. */
+/* Drops what the first level has of the large page around @va, if there is one. */
+void mmu_drop_pieces(X86CPU *cpu, uint64_t va);
+/* Drops what both levels say of the page around @va in the current space. */
 void mmu_drop(X86CPU *cpu, uint64_t va);
 
 static inline uint64_t tlb_invalid_tag(unsigned set)
@@ -107,30 +109,47 @@ static inline bool crosses_page(uint64_t va, unsigned size)
     return (va & PAGE_OFFSET_MASK) + size > GUEST_PAGE_SIZE;
 }
 
-/* The bit of a filter for the page of @va: pages of 2 MiB and 4 MiB share theirs. */
-static inline unsigned mmu_filter_bit(uint64_t va, unsigned shift)
+/*
+ * Two bits of a filter for the large page of @va, by one multiplication: in a guest with a GiB or
+ * two of large pages one bit would be set by chance too often. Pages of 4 MiB count as two of 2.
+ */
+static inline uint32_t mmu_filter_bits(uint64_t va, unsigned shift)
 {
-    uint64_t key = shift == GUEST_PAGE_BITS ? (va >> GUEST_PAGE_BITS) << 2
-                   : shift <= 22            ? (va >> 22) << 2 | 1
-                                            : (va >> 30) << 2 | 2;
+    uint64_t key = shift == 30 ? (va >> 30) << 1 | 1 : (va >> 21) << 1;
 
-    return (key * 0x9e3779b97f4a7c15ULL) >> 52;
+    return (key * 0x9e3779b97f4a7c15ULL) >> 32;
 }
 
-static inline bool mmu_filter_has(const uint64_t *filter, uint64_t va, unsigned shift)
+static inline bool mmu_filter_bit(const uint64_t *filter, unsigned bit)
 {
-    unsigned bit = mmu_filter_bit(va, shift);
-
-    return filter[bit / 64] >> (bit % 64) & 1;
+    return filter[bit % MMU_FILTER_BITS / 64] >> (bit % 64) & 1;
 }
 
+static inline bool mmu_filter_has_size(const uint64_t *filter, uint64_t va, unsigned shift)
+{
+    uint32_t bits = mmu_filter_bits(va, shift);
+
+    return mmu_filter_bit(filter, bits) && mmu_filter_bit(filter, bits >> 16);
+}
+
+/* True if a large page around @va may have been added. */
+static inline bool mmu_filter_has(const uint64_t *filter, uint64_t va)
+{
+    return mmu_filter_has_size(filter, va, 21) || mmu_filter_has_size(filter, va, 30);
+}
+
+/* @count: large pages added; @shift: log2 of the page's size, 21, 22 or 30. */
 static inline void mmu_filter_add(uint64_t *filter, unsigned *count, uint64_t va, unsigned shift)
 {
-    if (!mmu_filter_has(filter, va, shift)) {
-        unsigned bit = mmu_filter_bit(va, shift);
+    for (unsigned half = 0; half < (shift == 22 ? 2 : 1); half++, va ^= 1u << 21) {
+        uint32_t bits = mmu_filter_bits(va, shift);
 
-        filter[bit / 64] |= 1ULL << (bit % 64);
-        ++*count;
+        if (!mmu_filter_has_size(filter, va, shift)) {
+            filter[bits % MMU_FILTER_BITS / 64] |= 1ULL << (bits % 64);
+            bits >>= 16;
+            filter[bits % MMU_FILTER_BITS / 64] |= 1ULL << (bits % 64);
+            ++*count;
+        }
     }
 }
 

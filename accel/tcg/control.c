@@ -5,11 +5,18 @@
 
 /* --- direct ways out ---------------------------------------------------------------- */
 
+#define INSN_BYTES_MAX 15 /* SDM 2A 2.3.11 */
+
+/*
+ * An instruction at the end of the page may reach into the next, which may be mapped anew: then it
+ * is left to a slot too, since such a jump is never patched (jit_link()).
+ */
 static bool same_page(Trans *t, uint64_t target)
 {
     uint64_t to = target + t->tb->cs_base, from = t->rip + t->tb->cs_base;
 
-    return t->block->ram2 == UINT64_MAX && !((to ^ from) >> GUEST_PAGE_BITS);
+    return t->block->ram2 == UINT64_MAX && !((to ^ from) >> GUEST_PAGE_BITS) &&
+           !(((to + INSN_BYTES_MAX - 1) ^ from) >> GUEST_PAGE_BITS);
 }
 
 /* Goes to @target: by the rel32 at @jcc of a conditional jump, or by a jump of its own. */

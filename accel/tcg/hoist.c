@@ -304,7 +304,7 @@ void trans_plan_hoist(Trans *t)
     t->rounds = 0;
     t->loop = repeats = jumps_to_itself(t);
     if (!trans_code64(t) || t->exact || t->jit->counting || t->jit->debug.no_groups ||
-        t->jit->debug.no_chain || t->insns[0].live_in || t->count < 2 ||
+        t->jit->debug.no_chain || t->block->checked || t->insns[0].live_in || t->count < 2 ||
         t->count > HOIST_INSNS || !(t->loop || (t->tb->no_groups & JIT_NO_ADDRESS)) ||
         !analyse(t, body, &repeats)) {
         return;

@@ -922,7 +922,7 @@ bool trans_scan(Trans *t)
             return false; /* the bytes have changed: the block is about to be dropped */
         }
         if (ti->zi.mnemonic != ZYDIS_MNEMONIC_INVALID) {
-            ti->kind = classify(t, ti);
+            ti->kind = trans_is_patched(t, i) ? KIND_PATCHED : classify(t, ti);
         }
         if (ti->kind == KIND_INTERPRET || ti->kind == KIND_NOTHING) {
             ti->vec = VEC_NONE;

@@ -64,6 +64,8 @@ TransKind trans_classify_system(const Trans *t, const TransInsn *ti)
     case ZYDIS_MNEMONIC_CLD:
     case ZYDIS_MNEMONIC_STD:
     case ZYDIS_MNEMONIC_RDPKRU:
+    case ZYDIS_MNEMONIC_CPUID:
+    case ZYDIS_MNEMONIC_SERIALIZE:
         return KIND_SYSTEM;
     default:
         return KIND_INTERPRET;
@@ -80,17 +82,23 @@ static void change_eflags(Trans *t, unsigned op, uint32_t bits)
     put32(&t->a, bits);
 }
 
+/* Where something is, the interpreter carries the instruction out and looks behind it. */
+static ColdStub *nothing_pending(Trans *t)
+{
+    trans_clobber_flags(t, trans_cur(t)->live_in);
+    t->retry = t->a.p;
+    emit_op_mem(&t->a, false, 0x83, 7, GS(vcpu.pending));
+    put8(&t->a, 0);
+    return trans_cold(t, COLD_SLOW, emit_jcc(&t->a, CC_NE));
+}
+
 /*
  * Only where nothing is pending: then no event need be taken behind the next instruction. Before
  * that one none may be, which the link sees to (Link.shadow).
  */
 static void enable_interrupts(Trans *t)
 {
-    trans_clobber_flags(t, trans_cur(t)->live_in);
-    t->retry = t->a.p;
-    emit_op_mem(&t->a, false, 0x83, 7, GS(vcpu.pending));
-    put8(&t->a, 0);
-    trans_cold(t, COLD_SLOW, emit_jcc(&t->a, CC_NE));
+    nothing_pending(t);
     change_eflags(t, 1, FL_IF);
 }
 
@@ -274,11 +282,12 @@ static void read_pkru(Trans *t)
     emit_op_reg(a, false, 0x33, H_RDX, H_RDX);
 }
 
-/* --- time ------------------------------------------------------------------------------------- */
+/* --- what serializes ------------------------------------------------------------------------ */
 
-static HostMem anchor_field(int32_t field)
+/* A field of the answer that the byte offset in @index leads to. */
+static HostMem answer_field(unsigned index, size_t field)
 {
-    return (HostMem){.base = H_R10, .index = H_NONE, .disp = field};
+    return (HostMem){index, H_NONE, 0, true, CPU_FIELD(cpuid_answers) + (int32_t)field};
 }
 
 /* shl or shr of a 64-bit register */
@@ -286,6 +295,45 @@ static void shift(Asm *a, unsigned op, unsigned reg, unsigned count)
 {
     emit_op_reg(a, true, 0xc1, op, reg);
     put8(a, count);
+}
+
+/*
+ * What other CPUs changed in code is pending then, and the code behind must show it (SDM 3A 8.1.3):
+ * so CPUID too looks for that before it takes an answer that was given before.
+ */
+static bool identify(Trans *t)
+{
+    static const uint8_t results[] = {H_RAX, H_RBX, H_RCX, H_RDX};
+    Asm *a = &t->a;
+    ColdStub *stub;
+    uint8_t temps[3];
+
+    if (trans_temps(t, NULL, temps) < 2) {
+        return false;
+    }
+    stub = nothing_pending(t);
+    emit_op_reg(a, false, 0x8b, temps[0], H_RCX);
+    shift(a, 4, temps[0], 32);
+    emit_op_reg(a, false, 0x8b, temps[1], H_RAX);
+    emit_op_reg(a, true, 0x0b, temps[0], temps[1]);
+    emit_alu_imm(a, false, 4, temps[1], CPUID_ANSWERS - 1);
+    shift(a, 4, temps[1], 5);
+    emit_op_mem(a, true, 0x3b, temps[0], answer_field(temps[1], offsetof(CpuidAnswer, leaf)));
+    stub->at2 = emit_jcc(a, CC_NE);
+    for (unsigned i = 0; i < G_N_ELEMENTS(results); i++) {
+        emit_op_mem(a, false, 0x8b, results[i],
+                    answer_field(temps[1], offsetof(CpuidAnswer, out) + i * sizeof(uint32_t)));
+    }
+    return true;
+}
+
+G_STATIC_ASSERT(sizeof(CpuidAnswer) == 32);
+
+/* --- time ------------------------------------------------------------------------------------- */
+
+static HostMem anchor_field(int32_t field)
+{
+    return (HostMem){.base = H_R10, .index = H_NONE, .disp = field};
 }
 
 /* As tsc_clock_read() has it; RAX and RDX are the results, whatever comes. */
@@ -339,6 +387,8 @@ bool trans_system(Trans *t)
     case ZYDIS_MNEMONIC_STD: change_eflags(t, 1, FL_DF); return true;
     case ZYDIS_MNEMONIC_SWAPGS: return swap_gs(t);
     case ZYDIS_MNEMONIC_RDPKRU: read_pkru(t); return true;
+    case ZYDIS_MNEMONIC_CPUID: return identify(t);
+    case ZYDIS_MNEMONIC_SERIALIZE: nothing_pending(t); return true;
     case ZYDIS_MNEMONIC_MOV:
         if (reads_selector(trans_cur(t))) {
             read_selector(t);

@@ -13,6 +13,7 @@ static const char *const kind_names[] = {
     [KIND_LEA] = "lea", [KIND_PUSH] = "push", [KIND_POP] = "pop", [KIND_LEAVE] = "leave",
     [KIND_DIVIDE] = "divide", [KIND_STRING] = "string", [KIND_FLDCW] = "fldcw",
     [KIND_FNINIT] = "fninit", [KIND_PUSHF] = "pushf", [KIND_SYSTEM] = "system",
+    [KIND_PATCHED] = "patched",
     [KIND_VIEW] = "view", [KIND_JUMP] = "jump", [KIND_JUMP_IF] = "jump-if",
     [KIND_JUMP_INDIRECT] = "jump-indirect", [KIND_CALL] = "call",
     [KIND_CALL_INDIRECT] = "call-indirect", [KIND_RETURN] = "return",

@@ -23,6 +23,7 @@ typedef enum {
     KIND_FNINIT,
     KIND_PUSHF,
     KIND_SYSTEM,    /* system.c */
+    KIND_PATCHED,   /* MOV of an immediate that changes (checked.c) */
     KIND_VIEW,      /* STAC and CLAC: memory is seen otherwise behind them */
     KIND_JUMP,
     KIND_JUMP_IF,
@@ -317,6 +318,14 @@ void trans_fall_through(Trans *t);
  * one, what lets a write to a watched page go on, in blocks that have many such.
  */
 void trans_beside_code(Trans *t, Asm *a, const ColdStub *stub);
+
+/* --- checked.c ---------------------------------------------------------------------------- */
+
+/* Leaves unless the block, a checked one, has the bytes that it was translated from. */
+void trans_check_bytes(Trans *t);
+/* True if instruction @insn of the block has an immediate that is read when it runs. */
+bool trans_is_patched(const Trans *t, unsigned insn);
+void trans_load_patched(Trans *t);
 
 /* --- system.c ----------------------------------------------------------------------------- */
 

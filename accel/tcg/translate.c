@@ -110,6 +110,7 @@ static void trans_insn(Trans *t)
     case KIND_FNINIT: trans_fninit(t); break;
     case KIND_PUSHF: trans_push_flags(t); break;
     case KIND_VIEW: trans_change_view(t); break;
+    case KIND_PATCHED: trans_load_patched(t); break;
     case KIND_SYSTEM:
         if (!trans_system(t)) {
             trans_interpret(t);
@@ -165,7 +166,7 @@ static void emit_conditions(Trans *t)
 {
     bool poll = jumps_back(t);
 
-    if (!poll && !t->jit->counting) {
+    if (!poll && !t->jit->counting && !t->block->checked) {
         return;
     }
     t->tb->may_leave_first = true;
@@ -175,6 +176,9 @@ static void emit_conditions(Trans *t)
     }
     if (poll) {
         emit_poll(t);
+    }
+    if (t->block->checked) {
+        trans_check_bytes(t);
     }
     if (t->jit->counting) {
         emit_take_budget(t);

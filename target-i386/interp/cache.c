@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "target-i386/disas.h"
+#include "target-i386/interp/checked.h"
 #include "target-i386/interp/decode.h"
 #include "util/log.h"
 
@@ -22,6 +23,8 @@
 #define PATIENCE_MIN    16u
 #define PATIENCE_MAX    (1u << 20)
 #define REWRITES_LAST   (1u << 26) /* host TSC ticks until the last is forgotten: some 25 ms */
+#define CHANGES_MANY    64u        /* of code, within as long each, and its bytes are compared */
+#define CHECKED_LAST    (1ull << 32) /* ticks without a change until new code is watched again */
 
 /* A page with decoded code. */
 typedef struct CodePage {
@@ -32,6 +35,10 @@ typedef struct CodePage {
     uint64_t rewritten; /* the last time: host TSC */
     uint32_t misses;   /* writes beside the code */
     uint32_t patience; /* so many and the code is dropped, for the page to be written freely */
+    uint8_t changes;   /* how often code was overwritten lately */
+    uint64_t changed;  /* the last time */
+    uint64_t checked;  /* code was to be compared rather than watched (checked.h) then; 0: never */
+    PatchedBytes patched; /* of code that was compared */
     Block *blocks;     /* linked by page_next[] */
 } CodePage;
 
@@ -251,13 +258,16 @@ static void page_unlink(CodePage *page, Block *block)
     *link = block->page_next[page_slot(block, page)];
 }
 
-/* The granules that @block covers in @page. */
+/* The granules that are to be watched for @block in @page. */
 static uint64_t block_granules(const Block *block, const CodePage *page)
 {
     unsigned start = block->ram & (GUEST_PAGE_SIZE - 1);
     unsigned end = start + block->bytes;
     uint64_t granules = 0;
 
+    if (block->checked) {
+        return 0;
+    }
     if (page_slot(block, page) == 0) {
         granules |= code_granules(start, MIN(end, GUEST_PAGE_SIZE) - 1);
     }
@@ -300,6 +310,33 @@ static void note_rewrite(CodePage *page)
     page->rewritten = __builtin_ia32_rdtsc();
 }
 
+/* From now on code of @page that can be is compared rather than watched. */
+static void page_check(CodePage *page)
+{
+    page->checked = __builtin_ia32_rdtsc();
+    page->rewrites = page->changes = 0;
+}
+
+static bool page_is_checked(const CodePage *page)
+{
+    return page->checked && __builtin_ia32_rdtsc() - page->checked < CHECKED_LAST;
+}
+
+/* A block of @page was overwritten. */
+static void note_change(CodePage *page, const Block *block)
+{
+    uint64_t now = __builtin_ia32_rdtsc();
+
+    if (block->translations) {
+        note_rewrite(page);
+    }
+    page->changes = now - page->changed < REWRITES_LAST ? page->changes + 1 : 1;
+    page->changed = now;
+    if (page->changes >= CHANGES_MANY) {
+        page_check(page);
+    }
+}
+
 /* Drops the blocks of @page that meet @mask and counts the granules of the rest anew. */
 static void page_invalidate(CodeCache *cache, CodePage *page, uint64_t mask)
 {
@@ -310,9 +347,9 @@ static void page_invalidate(CodeCache *cache, CodePage *page, uint64_t mask)
         Block *next = block->page_next[page_slot(block, page)];
         uint64_t granules = block_granules(block, page);
 
-        if (granules & mask) {
-            if (block->translations) {
-                note_rewrite(page);
+        if ((granules & mask) || mask == UINT64_MAX) {
+            if (mask != UINT64_MAX) {
+                note_change(page, block);
             }
             block_drop(cache, block);
         } else {
@@ -359,6 +396,9 @@ static bool page_gives_up(CodePage *page)
         return false;
     }
     page->misses = 0;
+    if (page->patience > PATIENCE_MIN) {
+        page_check(page); /* the code came back: it is in use, and so are the data */
+    }
     page->patience = MIN(page->patience * 4, PATIENCE_MAX);
     return true;
 }
@@ -617,9 +657,11 @@ static uint64_t limit_room(X86CPU *cpu)
     return (uint64_t)limit - cpu->cpu_rip + 1;
 }
 
-static Block *block_new(const Insn *insns, unsigned count, unsigned bytes, uint32_t mode)
+/* With room for @more bytes behind the instructions. */
+static Block *block_new(const Insn *insns, unsigned count, unsigned bytes, uint32_t mode,
+                        unsigned more)
 {
-    Block *block = g_malloc(sizeof(*block) + count * sizeof(Insn));
+    Block *block = g_malloc(sizeof(*block) + count * sizeof(Insn) + more);
 
     memset(block, 0, sizeof(*block));
     block->mode = mode;
@@ -688,7 +730,7 @@ static Block *build_crossing(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
         unwatch_page(cpu->code, page2);
         cpu_raise_gp(cpu, 0);
     }
-    block = block_new(&insn, 1, insn.len, decode_mode(cpu));
+    block = block_new(&insn, 1, insn.len, decode_mode(cpu), 0);
     block->ram = page_ram(&first) + (pc & (GUEST_PAGE_SIZE - 1));
     if (insn.len > room) {
         block->ram2 = page_ram(second);
@@ -725,17 +767,71 @@ static Block *build_uncached(X86CPU *cpu, uint64_t pc)
     return block;
 }
 
+/*
+ * A block that is compared before it runs, from a copy of its bytes; NULL if it cannot be such.
+ */
+static Block *build_checked(X86CPU *cpu, uint64_t pc, const FetchEntry *entry, CodePage *page)
+{
+    CodeCache *cache = cpu->code;
+    unsigned offset = pc & (GUEST_PAGE_SIZE - 1);
+    const uint8_t *code = entry->to.page.read + offset;
+    CheckedCode found;
+    Block *block;
+
+    found.size = MIN(MIN(GUEST_PAGE_SIZE - offset, limit_room(cpu)), CHECKED_BYTES_MAX);
+    memcpy(found.bytes, code, found.size);
+    if (!checked_decode(cpu, cache->decoder, pc, cache->block_insns, &found)) {
+        return NULL;
+    }
+    block = block_new(found.insns, found.count, found.size, decode_mode(cpu),
+                      sizeof(CheckedBlock) + found.size);
+    block->ram = page_ram(entry) + offset;
+    checked_fill(cpu, cache->decoder, block, code, &found, &page->patched);
+    block_insert(cache, block, page, NULL);
+    if (log_enabled(LOG_IN_ASM)) {
+        log_code(cpu, found.bytes, found.size);
+    }
+    return block;
+}
+
+bool code_recheck(X86CPU *cpu, Block *block)
+{
+    CodeCache *cache = cpu->code;
+    CodePage *page;
+
+    if (checked_same(block)) {
+        return true;
+    }
+    page = page_find(cache, block->ram);
+    page->checked = __builtin_ia32_rdtsc();
+    if (checked_refresh(cpu, cache->decoder, block, &page->patched)) {
+        return true;
+    }
+    g_mutex_lock(&cache->lock);
+    if (block->translations) {
+        note_rewrite(page);
+    }
+    block_drop(cache, block);
+    g_mutex_unlock(&cache->lock);
+    return false;
+}
+
 static Block *build_block(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
 {
     CodeCache *cache = cpu->code;
     unsigned offset = pc & (GUEST_PAGE_SIZE - 1);
     uint64_t room = MIN(GUEST_PAGE_SIZE - offset, limit_room(cpu));
     bool at_limit = room < GUEST_PAGE_SIZE - offset;
-    CodePage *page = watch_page(cpu, entry);
+    CodePage *page = page_find(cache, page_ram(entry));
     const uint8_t *code = entry->to.page.read + offset;
     Insn insns[BLOCK_MAX_INSNS];
     unsigned count = 0, bytes = 0;
-    Block *block;
+    Block *block = page && page_is_checked(page) ? build_checked(cpu, pc, entry, page) : NULL;
+
+    if (block) {
+        return block;
+    }
+    page = watch_page(cpu, entry);
 
     do {
         DecodeResult result = decode_insn(cache->decoder, cpu, code + bytes,
@@ -754,7 +850,7 @@ static Block *build_block(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
         bytes += insns[count].len;
         count++;
     } while (!(insns[count - 1].flags & INSN_END) && count < cache->block_insns && bytes < room);
-    block = block_new(insns, count, bytes, decode_mode(cpu));
+    block = block_new(insns, count, bytes, decode_mode(cpu), 0);
     block->ram = page_ram(entry) + offset;
     block_insert(cache, block, page, NULL);
     if (log_enabled(LOG_IN_ASM)) {
@@ -773,7 +869,7 @@ static Block *hash_find(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
             const FetchEntry *second;
 
             if (block->ram2 == UINT64_MAX) {
-                return block;
+                return !block->checked || code_recheck(cpu, block) ? block : NULL;
             }
             second = fetch_second_page(cpu, (pc | (GUEST_PAGE_SIZE - 1)) + 1);
             if (second->to.page.read && page_ram(second) == block->ram2) {
@@ -790,6 +886,10 @@ void code_block_bytes(X86CPU *cpu, const Block *block, uint8_t *out)
     unsigned room = GUEST_PAGE_SIZE - (pc & (GUEST_PAGE_SIZE - 1));
     unsigned first = MIN(room, block->bytes);
 
+    if (block->checked) {
+        memcpy(out, block->checked->copy, block->bytes);
+        return;
+    }
     memcpy(out, fetch_page(cpu, pc)->to.page.read + (pc & (GUEST_PAGE_SIZE - 1)), first);
     if (first < block->bytes) {
         memcpy(out + first, fetch_page(cpu, pc + first)->to.page.read, block->bytes - first);
@@ -856,7 +956,8 @@ static Block *find_again(X86CPU *cpu, uint64_t pc, const JumpEntry *jump, bool *
     entry = fetch_page(cpu, pc);
     *global = entry->to.global;
     if (!entry->to.page.block || !entry->to.page.read ||
-        block->ram != page_ram(entry) + (pc & (GUEST_PAGE_SIZE - 1))) {
+        block->ram != page_ram(entry) + (pc & (GUEST_PAGE_SIZE - 1)) ||
+        (block->checked && !code_recheck(cpu, block))) {
         return NULL;
     }
     return block;

@@ -14,6 +14,26 @@
 
 typedef struct Block Block;
 
+/* An immediate that was seen to change: @size bytes at @at of the block, of instruction @insn. */
+typedef struct PatchedImm {
+    uint8_t insn;
+    uint8_t size;
+    uint16_t at;
+} PatchedImm;
+
+#define BLOCK_IMMS 4
+
+/*
+ * Of a block whose bytes, at @host, nobody watches: who runs it compares them with the copy before,
+ * but for @imms (checked.h).
+ */
+typedef struct CheckedBlock {
+    const uint8_t *host;
+    PatchedImm imms[BLOCK_IMMS];
+    uint8_t imm_count;
+    uint8_t copy[];
+} CheckedBlock;
+
 struct Block {
     uint64_t ram;         /* where the first byte lies: RamBlock.ram_id + offset */
     uint64_t ram2;        /* page of the bytes behind a page crossing, or UINT64_MAX */
@@ -27,6 +47,7 @@ struct Block {
     uint32_t heat;        /* how often it was interpreted */
     uint8_t rewrites;     /* how often translated code of its page was overwritten lately */
     struct JumpEntry *jump; /* that this block was entered in last; no other names it */
+    CheckedBlock *checked; /* NULL: its bytes are watched */
     Insn insns[];
 };
 
@@ -109,6 +130,11 @@ void code_cache_limit(CodeCache *cache, unsigned insns);
  * Copies the bytes of @block, which starts at the CPU's RIP, into @out, of 15 * BLOCK_MAX_INSNS.
  */
 void code_block_bytes(X86CPU *cpu, const Block *block, uint8_t *out);
+/*
+ * True if @block, a checked one, is what its bytes are, perhaps with other immediates; else it is
+ * dropped.
+ */
+bool code_recheck(X86CPU *cpu, Block *block);
 /* The block at the CPU's RIP, decoded if need be, for @jump; fetch faults are raised. */
 Block *code_find_slow(X86CPU *cpu, uint64_t pc, JumpEntry *jump);
 JumpEntry *code_jump_entries(CodeCache *cache);
@@ -146,7 +172,11 @@ static inline Block *code_find(X86CPU *cpu, JumpEntry *jumps)
     if (G_LIKELY(entry->pc == pc &&
                  (entry->key == code_jump_key(cpu, cpu->map_generation) ||
                   entry->key == code_jump_key(cpu, cpu->map_global_generation)))) {
-        return entry->block;
+        Block *block = entry->block;
+
+        if (G_LIKELY(!block->checked) || code_recheck(cpu, block)) {
+            return block;
+        }
     }
     return code_find_slow(cpu, pc, entry);
 }

@@ -159,6 +159,7 @@ void cpu_set_cr4(X86CPU *cpu, uint64_t value)
         pdptes_load(cpu, cpu->cr0, cpu->cr3, value);
     }
     cpu->cr4 = value;
+    cpu_cpuid_forget(cpu);
     if (changed & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_LA57 | CR4_PCIDE | CR4_SMEP)) {
         mmu_flush(cpu);
     } else if (changed & (CR4_SMAP | CR4_PKE)) {

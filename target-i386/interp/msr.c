@@ -98,6 +98,7 @@ static bool apic_base_write(X86CPU *cpu, const MsrRow *row, uint64_t value)
     taken = machine_lock_enter();
     ok = ops->set_base(cpu->vcpu.intr_opaque, value);
     machine_lock_leave(taken);
+    cpu_cpuid_forget(cpu);
     return ok;
 }
 

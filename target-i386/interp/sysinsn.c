@@ -181,7 +181,7 @@ static void insn_cpuid(X86CPU *cpu, const Insn *insn)
 {
     uint32_t out[4] = {0};
 
-    cpu_cpuid(cpu, cpu->regs[R_RAX], cpu->regs[R_RCX], out);
+    cpu_cpuid_remember(cpu, cpu->regs[R_RAX], cpu->regs[R_RCX], out);
     cpu->regs[R_RAX] = out[0];
     cpu->regs[R_RBX] = out[1];
     cpu->regs[R_RCX] = out[2];
@@ -287,6 +287,7 @@ static void insn_xsetbv(X86CPU *cpu, const Insn *insn)
         cpu_raise_gp(cpu, 0);
     }
     cpu->xcr0 = value;
+    cpu_cpuid_forget(cpu);
     insn_advance(cpu, insn);
 }
 

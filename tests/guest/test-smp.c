@@ -9,7 +9,7 @@
 #define TRAMPOLINE 0x8000
 #define SHARED 0x200000ull
 enum { APIC_EOI = 0xb0, APIC_SVR = 0xf0, APIC_ICR = 0x300, APIC_ICR_HIGH = 0x310 };
-enum { ROUNDS = 20000, CODE_ROUNDS = 1000, IPI_ROUNDS = 1000, VECTOR = 0x50 };
+enum { ROUNDS = 20000, CODE_ROUNDS = 1000, SPINS = 200, IPI_ROUNDS = 1000, VECTOR = 0x50 };
 
 /* The way of the second CPU from a start-up message into long mode. */
 asm(".text\n.code16\n"
@@ -32,7 +32,7 @@ asm(".text\n.code16\n"
     "pop %rax; iretq\n");
 extern char ap_start[], ap_start_end[], ipi_entry[];
 
-static volatile uint32_t stage, ap_stage, order, answer;
+static volatile uint32_t stage, ap_stage, order, answer, spun_wrong;
 volatile uint32_t ipi_count;
 static struct {
     uint16_t limit;
@@ -100,6 +100,31 @@ static void run_patched(void)
     }
 }
 
+/*
+ * INC EAX; JMP back, which the other CPU turns into INC EAX; RET: without anything that serializes,
+ * but hardware too sees it before long. Rewritten so often that it is compared, not watched.
+ */
+#define SPINNING (SHARED + 0x5000)
+
+static void run_spinning(void)
+{
+    volatile uint8_t *code = (volatile uint8_t *)SPINNING;
+
+    wait_for(&order, CODE_ROUNDS + 1);
+    for (unsigned n = 0; n < CODE_ROUNDS; n++) {
+        code[0] = 0xb8; /* mov eax, imm32; ret */
+        *(volatile uint32_t *)(code + 1) = n;
+        code[5] = 0xc3;
+        spun_wrong += ((uint32_t (*)(void))SPINNING)() != n;
+    }
+    for (unsigned n = 1; n <= SPINS; n++) {
+        *(volatile uint32_t *)code = 0xfcebc0ff;
+        ap_stage = 2000 + n;
+        ((void (*)(void))SPINNING)();
+        spun_wrong += code[2] != 0xc3;
+    }
+}
+
 void ap_main(void)
 {
     asm volatile("lidt %0" : : "m"(idtr));
@@ -109,6 +134,7 @@ void ap_main(void)
     count_all();
     ap_stage = 2;
     run_patched();
+    run_spinning();
     ap_stage = 3;
     for (;;) {
         asm volatile("sti; hlt");
@@ -161,10 +187,23 @@ static void test_cross_modifying(void)
     for (unsigned n = 1; n <= CODE_ROUNDS; n++) {
         *(volatile uint32_t *)(code + 1) = n * 0x01010101;
         order = n;
-        wait_for(&ap_stage, n == CODE_ROUNDS ? 3 : 100 + n);
+        wait_for(&ap_stage, 100 + n);
         wrong += answer != n * 0x01010101;
     }
     check("cross-modifying-code", wrong, 0);
+}
+
+static void test_spinning(void)
+{
+    order = CODE_ROUNDS + 1;
+    for (unsigned n = 1; n <= SPINS; n++) {
+        wait_for(&ap_stage, 2000 + n);
+        for (volatile unsigned i = 0; i < 3000; i++) {
+        }
+        *(volatile uint8_t *)(SPINNING + 2) = 0xc3;
+    }
+    wait_for(&ap_stage, 3);
+    check("patched-while-it-spins", spun_wrong, 0);
 }
 
 static void test_interrupts(void)
@@ -182,5 +221,6 @@ void main(void)
     check("started", ap_stage, 1);
     test_counters();
     test_cross_modifying();
+    test_spinning();
     test_interrupts();
 }

@@ -214,6 +214,70 @@ static void test_time(void)
     check("time-denied", wrong, 0);
 }
 
+/* --- identification --------------------------------------------------------------------------- */
+
+static __attribute__((noinline)) uint32_t answer(uint32_t leaf, uint32_t subleaf, unsigned reg)
+{
+    uint32_t out[4];
+
+    cpuid(leaf, subleaf, out);
+    return out[reg];
+}
+
+static void serialize(void)
+{
+    asm volatile(".byte 0x0f, 0x01, 0xe8" : : : "memory");
+}
+
+/* Leaves whose low bits are alike take turns. */
+static void test_leaves(void)
+{
+    uint32_t first[4], other[4], wrong = 0;
+
+    cpuid(0x80000002, 0, first);
+    cpuid(0x12, 0, other);
+    for (unsigned n = 0; n < HOT; n++) {
+        for (unsigned reg = 0; reg < 4; reg++) {
+            wrong += answer(0x80000002, n, reg) != first[reg];
+            wrong += n < HOT / 2 && answer(0x12, 0, reg) != other[reg];
+        }
+        wrong += answer(0xb, n, 2) >> 8 & (n > 1 ? ~0u : 0);
+        wrong += (answer(0xb, n, 2) & 0xff) != n;
+    }
+    check("cpuid-leaves", wrong, 0);
+}
+
+/* What follows a register of the CPU does at once, in code that knows the answer of before. */
+static void test_dynamic_leaves(void)
+{
+    uint64_t cr4 = READ_CR(4), base = read_msr(0x1b);
+    uint32_t wrong = 0, legacy = 512 + 64;
+
+    for (unsigned n = 0; n < HOT; n++) {
+        WRITE_CR(4, n & 1 ? cr4 | 1 << 18 : cr4 & ~(1ull << 18));
+        wrong += (answer(1, 0, 2) >> 27 & 1) != (n & 1);
+    }
+    check("cpuid-osxsave", wrong, 0);
+    WRITE_CR(4, cr4 | 1 << 18);
+    for (unsigned n = 0; n < HOT && (answer(0xd, 0, 0) & 4); n++) {
+        asm volatile("xsetbv" : : "a"(n & 1 ? 7 : 1), "c"(0), "d"(0));
+        wrong += (answer(0xd, 0, 1) > legacy) != (n & 1);
+    }
+    asm volatile("xsetbv" : : "a"(1), "c"(0), "d"(0));
+    WRITE_CR(4, cr4);
+    check("cpuid-xsave-size", wrong, 0);
+    for (unsigned n = 0; n < HOT; n++) {
+        write_msr(0x1b, n & 1 ? base | 1 << 11 : base & ~(1ull << 11));
+        wrong += (answer(1, 0, 3) >> 9 & 1) != (n & 1);
+    }
+    write_msr(0x1b, base);
+    check("cpuid-apic", wrong, 0);
+    for (unsigned n = 0; n < HOT; n++) {
+        wrong += try_call(serialize) != (features7[3] >> 14 & 1 ? NO_TRAP : 6);
+    }
+    check("serialize", wrong, 0);
+}
+
 void main(void)
 {
     cpuid(7, 0, features7);
@@ -223,4 +287,6 @@ void main(void)
     test_keys();
     test_moved_code();
     test_time();
+    test_leaves();
+    test_dynamic_leaves();
 }

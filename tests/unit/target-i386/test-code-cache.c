@@ -118,6 +118,63 @@ static void test_jump_entries(Rig *rig, gconstpointer data)
     g_assert_cmpuint(step(rig), ==, 2);
 }
 
+/* Changes the immediate at AT_CODE so often that the block is compared from then on. */
+static Block *wear_out(Rig *rig)
+{
+    Block *block;
+
+    put_code(rig, "\x66\xb8\x01\x02\x03\x04\xf4"); /* mov eax, imm32; hlt */
+    for (unsigned n = 0; n < 100; n++) {
+        memory_store(rig->memory, AT_CODE + 2, n, 4);
+        g_assert_cmpuint(step(rig), ==, n);
+    }
+    rig->cpu->cpu_rip = AT_CODE;
+    block = code_find(rig->cpu, code_jump_entries(rig->cpu->code));
+    g_assert_nonnull(block->checked);
+    return block;
+}
+
+/* Such a block outlives changes of its immediate, and no other; its page is not watched. */
+static void test_compared(Rig *rig, gconstpointer data)
+{
+    const JumpEntry *jumps = code_jump_entries(rig->cpu->code);
+    Block *block = wear_out(rig);
+
+    for (unsigned n = 0; watched(rig); n++) {
+        g_assert_cmpuint(n, <, 1000);
+        memory_store(rig->memory, AT_CODE + 2, n, 4);
+    }
+    memory_store(rig->memory, AT_CODE + 2, 0x12345678, 4);
+    g_assert_cmpuint(step(rig), ==, 0x5678);
+    g_assert_true(jumps[(AT_CODE ^ AT_CODE >> 12) % JUMP_CACHE_SIZE].block == block);
+    g_assert_cmpuint(block->checked->imm_count, ==, 1);
+    put_code(rig, "\x66\x05\x01\x01\x01\x01"); /* add eax, imm32 */
+    rig->cpu->regs[R_RAX] = 1;
+    g_assert_cmpuint(step(rig), ==, 0x102);
+    put_code(rig, "\x66\xb8");
+    g_assert_cmpuint(step(rig), ==, 0x101);
+    g_assert_false(watched(rig));
+    code_flush(rig->cpu);
+    g_assert_cmpuint(step(rig), ==, 0x101);
+}
+
+/* A block that may write to itself, and one of many bytes, are watched there too. */
+static void test_not_compared(Rig *rig, gconstpointer data)
+{
+    wear_out(rig);
+    put_code(rig, "\x89\x07\x40\xf4"); /* mov [bx], ax; inc ax; hlt */
+    rig->cpu->cpu_rip = AT_CODE;
+    g_assert_null(code_find(rig->cpu, code_jump_entries(rig->cpu->code))->checked);
+    wear_out(rig);
+    for (unsigned i = 0; i < 60; i++) { /* add eax, imm32 */
+        memory_store(rig->memory, AT_CODE + 6 * i, 0x11110566, 4);
+        memory_store(rig->memory, AT_CODE + 6 * i + 4, 0x1111, 2);
+    }
+    rig->cpu->cpu_rip = AT_CODE;
+    code_drain(rig->cpu);
+    g_assert_cmpuint(code_find(rig->cpu, code_jump_entries(rig->cpu->code))->bytes, >, 200);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -125,5 +182,7 @@ int main(int argc, char **argv)
     ADD(page_becomes_data);
     ADD(code_changes);
     ADD(jump_entries);
+    ADD(compared);
+    ADD(not_compared);
     return g_test_run();
 }

@@ -568,6 +568,54 @@ static void test_large(Rig *rig, gconstpointer data)
     }
 }
 
+/*
+ * The same for translated code; and once pieces of a page were looked for in vain, the others'
+ * are known still, and it is no longer taken for a large one.
+ */
+static void test_large_quick(Rig *rig, gconstpointer data)
+{
+    X86CPU *cpu = rig->cpu;
+    uint32_t value;
+
+    for (unsigned i = SMALL; i < MAPPINGS; i++) {
+        Mapping *m = &rig->mappings[i];
+
+        entry_write(rig, m, 0, (m->shift == 30 ? 0 : MIB2) | P | W | PS | (m->global ? G : 0));
+        mmu_flush_page(cpu, m->va);
+        g_assert_true(try_access(cpu, MMU_SUPER, m->va + (i << 12), false, &value));
+    }
+    for (unsigned i = SMALL; i < MAPPINGS; i++) {
+        Mapping *m = &rig->mappings[i];
+
+        g_assert_true(mmu_filter_has(cpu->mmu.large_filter, m->va));
+        entry_write(rig, m, 0, 0);
+        g_assert_true(mmu_flush_page_quick(cpu, m->va));
+        g_assert_false(try_access(cpu, MMU_SUPER, m->va + (i << 12), false, &value));
+        g_assert_true(mmu_flush_page_quick(cpu, m->va));
+        g_assert_false(mmu_filter_has(cpu->mmu.large_filter, m->va));
+    }
+}
+
+/* A page of 4 MiB is in a filter with both its halves, others with what they are around. */
+static void test_filter(Rig *rig, gconstpointer data)
+{
+    uint64_t filter[MMU_FILTER_BITS / 64] = {0};
+    const uint64_t va = 0x7f1234400000;
+    unsigned count = 0;
+
+    mmu_filter_add(filter, &count, va + 0x234567, 22);
+    g_assert_true(mmu_filter_has(filter, va) && mmu_filter_has(filter, va + 0x3fffff));
+    g_assert_false(mmu_filter_has(filter, va - 1) || mmu_filter_has(filter, va + 0x400000));
+    mmu_filter_add(filter, &count, va - 1, 21);
+    g_assert_true(mmu_filter_has(filter, va - 0x200000));
+    g_assert_false(mmu_filter_has(filter, va - 0x200001));
+    g_assert_cmpuint(count, ==, 3);
+    mmu_filter_add(filter, &count, va, 30);
+    g_assert_true(mmu_filter_has(filter, va - 0x200001));
+    g_assert_true(mmu_filter_has(filter, va | 0x3fffffff));
+    g_assert_false(mmu_filter_has(filter, (va | 0x3fffffff) + 1));
+}
+
 /* A fault drops the entry it found stale (SDM 3A 4.10.4.1), and so the next access goes through. */
 static void test_fault_drops(Rig *rig, gconstpointer data)
 {
@@ -591,6 +639,8 @@ int main(int argc, char **argv)
     ADD(invpcid);
     ADD(numbers);
     ADD(large);
+    ADD(large_quick);
+    ADD(filter);
     ADD(wrap);
     ADD(fault_drops);
     return g_test_run();
