@@ -41,8 +41,9 @@ static void load_features(X86CpuModel *model, const uint32_t *features, const X8
 static void add_immunities(uint32_t *features, const uint32_t *supported)
 {
     static const X86Feature immunities[] = {
-        X86_FEATURE_BHI_CTRL, X86_FEATURE_MCDT_NO, X86_FEATURE_BTC_NO, X86_FEATURE_SRSO_NO,
-        X86_FEATURE_SRSO_USER_KERNEL_NO, X86_FEATURE_TSA_SQ_NO, X86_FEATURE_TSA_L1_NO,
+        X86_FEATURE_AUTO_IBRS, X86_FEATURE_AMD_NO_SSB, X86_FEATURE_BHI_CTRL, X86_FEATURE_MCDT_NO,
+        X86_FEATURE_BTC_NO, X86_FEATURE_SRSO_NO, X86_FEATURE_SRSO_USER_KERNEL_NO,
+        X86_FEATURE_TSA_SQ_NO, X86_FEATURE_TSA_L1_NO,
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(immunities); i++) {
