@@ -48,9 +48,10 @@ const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va)
     Jit *jit = cpu->jit.jit;
     TransBlock *tb = g_ptr_array_index(jit->blocks, site->tb);
     const Insn *insn = &tb->block->insns[site->insn];
+    uint64_t rip = tb->rip + site->offset;
 
     jit_x87_settle(cpu);
-    cpu->cpu_rip = tb->rip + site->offset;
+    cpu->cpu_rip = rip;
     if (site->flags & SITE_FLAGS) {
         jit_flags_to_cpu(cpu);
     }
@@ -70,10 +71,10 @@ const void *jit_slow(X86CPU *cpu, const SiteInfo *site, uint64_t va)
     jit->stats.fallbacks[insn->mnemonic]++;
     cpu->insn = insn;
     count_begun(cpu, jit, tb, site);
-    insn->fn(cpu, insn);
+    insn->fn(cpu, insn); /* it may write over its own block: then there is no @tb behind it */
     if (insn->flags & INSN_END) {
         /* Repetition that came to its end goes on behind it. */
-        if (!(site->flags & SITE_STRING) || cpu->cpu_rip == tb->rip + site->offset) {
+        if (!(site->flags & SITE_STRING) || cpu->cpu_rip == rip) {
             cpu->jit.vec_wanted = VEC_NONE;
             cpu->jit.x87_wanted = false;
             return jit_next(cpu) ?: leave_block(cpu, jit);

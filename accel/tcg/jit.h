@@ -134,8 +134,8 @@ typedef struct JitSpace {
     unsigned number;
 } JitSpace;
 
-/* What the slow path learns from the bytes behind its call. */
-typedef struct SiteInfo {
+/* What the slow path learns from the bytes behind its call, at any address. */
+typedef struct __attribute__((packed)) SiteInfo {
     uint32_t tb;             /* id */
     uint8_t insn;            /* number in the block */
     uint8_t vec;             /* VEC_*: vector state that the code behind it relies on */

@@ -25,6 +25,7 @@ SILENCE = 8     # seconds without progress after which the machine is reset
 # MiB beside the guest's memory and the code: the program, and for each CPU what is decoded, TLBs
 # and the translator's tables.
 PROGRAM, EACH_CPU = 60, 60
+MEMORY_SCALE = float(os.environ.get("MEMORY_SCALE", "1"))  # sanitizers keep what was freed
 
 
 def write_image(scratch, name, seed):
@@ -41,7 +42,8 @@ class Hostile:
     """A hostile guest that runs."""
 
     def __init__(self, scratch, image, seed, accel, cpus=1, code=64):
-        self.limit = RAM + PROGRAM + cpus * (code + EACH_CPU) << 10
+        limit = (RAM + PROGRAM + cpus * (code + EACH_CPU)) * MEMORY_SCALE
+        self.limit = int(limit) << 10
         self.rounds = self.resets = self.ends = self.peak = 0
         self.text = ""
         self.said = time.monotonic()
@@ -88,7 +90,7 @@ class Hostile:
     def look(self, turn):
         """Questions that must be answered, some of which stop the CPUs."""
         commands = [("query-status", None), ("x-query-jit", None),
-                    ("human-monitor-command", {"command-line": "info registers -a"}),
+                    ("human-monitor-command", {"command-line": "info registers"}),
                     ("stop", None), ("cont", None)]
         self.qmp.command(*commands[turn % len(commands)])
         self.reset_if_needed()
