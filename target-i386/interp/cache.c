@@ -977,7 +977,7 @@ Block *code_find_slow(X86CPU *cpu, uint64_t pc, JumpEntry *jump)
         return block;
     }
     if (block->jump && block->jump->block == block) {
-        block->jump->key = 0;
+        *block->jump = (JumpEntry){0}; /* its end would be told to the new one alone */
     }
     block->jump = jump;
     *jump = (JumpEntry){

@@ -366,6 +366,31 @@ static void test_dma_into_own_block(void)
     check("dma-into-own-block", wrong, 0);
 }
 
+/* REP MOVSB over the instruction behind it, and over itself. */
+static void test_string_over_own_block(void)
+{
+    static const uint8_t code[] = {0xf3, 0xa4, 0xb8, 0, 0, 0, 0, 0xc3, 0xf3, 0xa4, 0xc3};
+    uint8_t *at = (uint8_t *)SPARE(PAGE_CODE), source[16];
+    unsigned wrong = 0;
+
+    memcpy(at, code, sizeof(code));
+    for (unsigned n = 0; n < HOT; n++) {
+        uint64_t answer, to = (uint64_t)(uintptr_t)at + 2, from = (uint64_t)(uintptr_t)source;
+        uint64_t count = 6;
+
+        place_answer(from, n / 3);
+        asm volatile("call *%4"
+                     : "=a"(answer), "+D"(to), "+S"(from), "+c"(count) : "r"(at) : "memory");
+        wrong += answer != n / 3 || count != 0 || from != (uint64_t)(uintptr_t)source + 6;
+        to = (uint64_t)(uintptr_t)at + 8;
+        from = (uint64_t)(uintptr_t)(code + 8);
+        count = 3;
+        asm volatile("call *%3" : "+D"(to), "+S"(from), "+c"(count) : "r"(at + 8) : "memory");
+        wrong += count != 0 || to != (uint64_t)(uintptr_t)at + 11;
+    }
+    check("string-over-own-block", wrong, 0);
+}
+
 /* --- calls and returns ------------------------------------------------------------------------ */
 
 asm(".text\n"
@@ -574,6 +599,7 @@ void main(void)
     test_display();
     test_rom();
     test_dma_into_own_block();
+    test_string_over_own_block();
     test_recursion();
     test_chain();
     test_own_entry();
