@@ -346,7 +346,7 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
     }
     jit->jumps2 = g_malloc0(sizeof(Jump2[JUMP2_WAYS]) * JUMP2_SETS);
     jit->local_jumps = g_new(uint16_t, 1u << JIT_JUMP_BITS);
-    jit->trans = g_new0(Trans, 1);
+    jit->trans = trans_new();
     jit->stats.fallbacks = g_new0(uint64_t, ZYDIS_MNEMONIC_MAX_VALUE + 1);
     jit->debug = options->debug;
     jit->threshold = options->debug.has_hot ? options->debug.hot : HOT_AFTER;
@@ -388,7 +388,7 @@ void jit_free(Jit *jit)
     }
     g_free(jit->jumps2);
     g_free(jit->local_jumps);
-    g_free(jit->trans);
+    trans_free(jit->trans);
     lockstep_free(jit->cpu, jit->lockstep);
     g_free(jit->stats.fallbacks);
     code_buffer_clear(&jit->buffer);

@@ -18,7 +18,7 @@
 static void lea_into(Trans *t, unsigned to)
 {
     const TransInsn *ti = trans_cur(t);
-    const ZydisDecodedOperand *mem = &ti->ops[1];
+    const TransOperand *mem = &ti->ops[1];
     bool short_address = ti->zi.address_width == 32;
     HostMem m = {.base = H_NONE, .index = H_NONE, .disp = (int32_t)mem->mem.disp.value};
     uint8_t temps[3];
@@ -53,7 +53,7 @@ static bool in_memory(const Trans *t, ZydisRegister reg)
 
 unsigned trans_lea_temps(const Trans *t, const TransInsn *ti)
 {
-    const ZydisDecodedOperandMem *mem = &ti->ops[1].mem;
+    const TransOperandMem *mem = &ti->ops[1].mem;
 
     return MAX(in_memory(t, mem->base) + in_memory(t, mem->index), 1);
 }
@@ -201,7 +201,7 @@ static void note_place(Trans *t)
 static bool names_sp(const Trans *t, const TransInsn *ti)
 {
     for (unsigned i = 0; i < ti->zi.operand_count_visible; i++) {
-        const ZydisDecodedOperand *op = &ti->ops[i];
+        const TransOperand *op = &ti->ops[i];
 
         if (op->type == ZYDIS_OPERAND_TYPE_REGISTER && op->reg.value >= ZYDIS_REGISTER_AL &&
             op->reg.value <= ZYDIS_REGISTER_R15 && trans_guest_reg(op->reg.value) == R_RSP) {

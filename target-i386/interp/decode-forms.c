@@ -6,7 +6,6 @@
 #include "target-i386/interp/decode-forms.h"
 
 #define FORMS      2048u
-#define FORM_OPS   6u  /* few instructions have more, and they are rare */
 #define HEAD_MAX   7u  /* bytes: the eighth of the key is the head's length and the decoder */
 
 typedef struct Form {

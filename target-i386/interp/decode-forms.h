@@ -11,6 +11,8 @@
 
 #include "target-i386/interp/insn.h"
 
+#define FORM_OPS 6u /* few instructions have more, and they are rare */
+
 typedef struct DecodeForms DecodeForms;
 
 /* Where the numbers of a form stand in its bytes, and which operands have them. */
