@@ -7,7 +7,8 @@
 #include "target-i386/interp/decode.h"
 #include "target-i386/interp/decode-forms.h"
 
-#define FORMS 4096u
+#define FORMS    8192u
+#define KEPT_OPS 4u
 
 /* The beginning of a TransInsn, up to so many operands. */
 #define KEPT_BYTES(n) (offsetof(TransInsn, ops) + (n) * sizeof(TransOperand))
@@ -17,7 +18,7 @@ typedef struct TransForm {
     uint32_t mode;
     bool undefined;        /* to the interpreter, for which a CPU's features count */
     FormNumbers numbers;
-    uint8_t kept[KEPT_BYTES(FORM_OPS)] __attribute__((aligned(8)));
+    uint8_t kept[KEPT_BYTES(KEPT_OPS)] __attribute__((aligned(8)));
 } __attribute__((aligned(64))) TransForm;
 
 struct TransForms {
@@ -103,17 +104,23 @@ static void take_instruction(TransDecoded *to, const ZydisDecodedInstruction *fr
 
 /* --- by form ---------------------------------------------------------------------------- */
 
-/* In 16-bit code how far a branch leads counts too; with LOCK the immediate and the machine do. */
-static uint64_t key_of(const Trans *t, const TransInsn *ti, unsigned *head)
+static TransForm *form_of(const Trans *t, uint64_t key)
 {
-    bool long_mode = trans_code64(t);
-
-    return long_mode || (t->mode & MODE_CODE32) ? form_key(ti->bytes, long_mode, 0, head) : 0;
+    return &t->forms->forms[form_hash(key + ((uint64_t)t->mode << 56)) >> 51];
 }
 
-static TransForm *form_of(Trans *t, uint64_t key)
+/* In 16-bit code how far a branch leads counts too. */
+void trans_look_ahead(const Trans *t, TransInsn *ti)
 {
-    return &t->forms->forms[form_hash(key + ((uint64_t)t->mode << 56)) >> 52];
+    bool long_mode = trans_code64(t);
+    const char *line;
+
+    ti->key = long_mode || (t->mode & MODE_CODE32) ? form_key(ti->bytes, long_mode, 0, &ti->head)
+                                                    : 0;
+    line = (const char *)form_of(t, ti->key);
+    for (unsigned i = 0; i < sizeof(TransForm); i += 64) {
+        __builtin_prefetch(line + i);
+    }
 }
 
 static void fill_numbers(const FormNumbers *numbers, TransInsn *ti)
@@ -134,10 +141,15 @@ static void settle_flags(TransInsn *ti)
     }
 }
 
-static void learn(TransForm *form, uint64_t key, uint32_t mode, const FormNumbers *numbers,
-                  const TransInsn *ti)
+/* With LOCK an immediate decides, and how many CPUs there are (trans_leaves_lock_out()). */
+static bool may_learn(const ZydisDecodedInstruction *zi)
 {
-    form->key = key;
+    return zi->operand_count <= KEPT_OPS && !(zi->attributes & ZYDIS_ATTRIB_HAS_LOCK);
+}
+
+static void learn(TransForm *form, uint32_t mode, const FormNumbers *numbers, const TransInsn *ti)
+{
+    form->key = ti->key;
     form->mode = mode;
     form->undefined = insn_is_undefined(ti->insn);
     form->numbers = *numbers;
@@ -148,11 +160,9 @@ bool trans_read(Trans *t, TransInsn *ti)
 {
     FormNumbers numbers;
     InsnSource src;
-    unsigned head;
-    uint64_t key = key_of(t, ti, &head);
-    TransForm *form = form_of(t, key);
+    TransForm *form = form_of(t, ti->key);
 
-    if (key && form->key == key && form->mode == t->mode &&
+    if (ti->key && form->key == ti->key && form->mode == t->mode &&
         form->undefined == insn_is_undefined(ti->insn)) {
         memcpy(ti, form->kept, sizeof(form->kept));
         fill_numbers(&form->numbers, ti);
@@ -171,9 +181,9 @@ bool trans_read(Trans *t, TransInsn *ti)
         take_operand(&ti->ops[i], &src.ops[i]);
     }
     trans_classify(t, ti);
-    if (key && !(src.zi->attributes & ZYDIS_ATTRIB_HAS_LOCK) &&
-        form_find_numbers(src.zi, src.ops, head, &numbers)) {
-        learn(form, key, t->mode, &numbers, ti);
+    if (ti->key && may_learn(src.zi) &&
+        form_find_numbers(src.zi, src.ops, ti->head, &numbers)) {
+        learn(form, t->mode, &numbers, ti);
     }
     settle_flags(ti);
     return src.zi->length == ti->insn->len;

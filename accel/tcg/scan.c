@@ -471,6 +471,12 @@ bool trans_scan(Trans *t)
         ti->insn = &t->block->insns[i];
         ti->bytes = t->bytes + offset;
         ti->offset = offset;
+        trans_look_ahead(t, ti);
+        offset += ti->insn->len;
+    }
+    for (unsigned i = 0; i < t->count; i++) {
+        TransInsn *ti = &t->insns[i];
+
         if (!trans_read(t, ti)) {
             return false; /* the bytes have changed: the block is about to be dropped */
         }
@@ -480,7 +486,6 @@ bool trans_scan(Trans *t)
         t->tb->vectors |= ti->vec != VEC_NONE || ti->x87;
         follow_undefined(t, ti);
         t->tb->insns[i + 1].undefined = t->undefined;
-        offset += ti->insn->len;
     }
     liveness(t);
     stack_groups(t);

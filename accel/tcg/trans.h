@@ -131,6 +131,8 @@ typedef struct TransInsn {
     uint8_t spilled;        /* visible operands that are guest registers in memory */
     uint16_t writes;        /* general registers that it writes, a bit each */
     TransOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+    uint64_t key;           /* of its form, 0: none */
+    unsigned head;          /* that many bytes it begins with */
     const Insn *insn;
     const uint8_t *bytes;
     uint16_t offset;        /* from the block's start */
@@ -210,6 +212,8 @@ typedef struct Trans {
 /* A work space, with a table of what classifying came to. */
 Trans *trans_new(void);
 void trans_free(Trans *t);
+/* Begins to load what trans_read() will want of @ti, whose bytes are known. */
+void trans_look_ahead(const Trans *t, TransInsn *ti);
 /*
  * Fills in what the current mode makes of the bytes of @ti, as the interpreter's decoder reads
  * them; false if it is another instruction by now.

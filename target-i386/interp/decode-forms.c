@@ -5,7 +5,7 @@
  */
 #include "target-i386/interp/decode-forms.h"
 
-#define FORMS      2048u
+#define FORMS      512u
 #define HEAD_MAX   7u  /* bytes: the eighth of the key is the head's length and the decoder */
 
 typedef struct Form {
@@ -175,7 +175,7 @@ ZyanStatus decode_forms_read(DecodeForms *forms, const ZydisDecoder *decoder, un
     bool long_mode = decoder->machine_mode == ZYDIS_MACHINE_MODE_LONG_64;
     unsigned head;
     uint64_t key = size < 8 ? 0 : form_key(bytes, long_mode, slot, &head);
-    Form *form = key ? &forms->forms[form_hash(key) >> 53] : NULL;
+    Form *form = key ? &forms->forms[form_hash(key) >> 55] : NULL;
     ZyanStatus status;
 
     if (form && form->key == key && form->zi.length <= size) {
