@@ -12,6 +12,7 @@
 #include "accel/tcg/turns.h"
 #include "target-i386/cpu.h"
 #include "target-i386/interp/cache.h"
+#include "util/pool.h"
 
 typedef struct Jit Jit;
 typedef struct TransBlock TransBlock;
@@ -197,6 +198,7 @@ struct Jit {
     JitDebug debug;
     CodeBuffer buffer;
     struct JitPerf *perf;    /* of all CPUs; NULL: off */
+    Pool *pool;              /* of TransBlocks */
     GPtrArray *blocks;       /* TransBlock by id; NULL where it was dropped */
     GPtrArray *links;        /* Link by id */
     SlotList slots_used[2];  /* to local pages, to global ones */

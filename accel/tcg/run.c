@@ -339,6 +339,7 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
         g_free(jit);
         return NULL;
     }
+    jit->pool = pool_new();
     jit->blocks = g_ptr_array_new();
     jit->links = g_ptr_array_new();
     for (unsigned i = 0; i < G_N_ELEMENTS(jit->slots_used); i++) {
@@ -382,6 +383,7 @@ void jit_free(Jit *jit)
     jit->cpu->engine = NULL;
     jit->cpu->jit.jit = NULL;
     g_ptr_array_free(jit->blocks, true);
+    pool_destroy(jit->pool);
     g_ptr_array_free(jit->links, true);
     for (unsigned i = 0; i < G_N_ELEMENTS(jit->slots_used); i++) {
         g_free(jit->slots_used[i].links);
