@@ -487,6 +487,7 @@ TransBlock *jit_translate(Jit *jit, Block *block, uint32_t mode, unsigned no_gro
         return NULL;
     }
     begin = host_ns();
+    code_buffer_prepare(&jit->buffer);
     tb = jit_block_new(jit, block, mode);
     tb->no_groups = no_groups;
     t->jit = jit;
