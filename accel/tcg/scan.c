@@ -310,14 +310,18 @@ static bool follow(const TransInsn *ti, ZydisRegister reg, int64_t *moved)
     return true;
 }
 
-/* Each register once, by all names that addresses have for it. */
+/* Each register that changes, by all names that addresses have for it. */
 static void follow_all(const Trans *t, const TransInsn *ti, int64_t *moved)
 {
-    ZydisRegister first = trans_code64(t) ? ZYDIS_REGISTER_RAX : ZYDIS_REGISTER_AX;
-    ZydisRegister last = trans_code64(t) ? ZYDIS_REGISTER_R15 : ZYDIS_REGISTER_EDI;
+    for (unsigned written = ti->writes; written; written &= written - 1) {
+        unsigned guest = __builtin_ctz(written);
 
-    for (ZydisRegister reg = first; reg <= last; reg++) {
-        follow(ti, reg, moved);
+        if (trans_code64(t)) {
+            follow(ti, ZYDIS_REGISTER_RAX + guest, moved);
+        } else {
+            follow(ti, ZYDIS_REGISTER_AX + guest, moved);
+            follow(ti, ZYDIS_REGISTER_EAX + guest, moved);
+        }
     }
 }
 
@@ -328,16 +332,65 @@ static bool holds(const TransInsn *ti, ZydisRegister reg)
     return follow(ti, reg, ignored);
 }
 
+/* The groups that may still grow, and the registers of all of them. */
+typedef struct OpenGroups {
+    int group[4];
+    unsigned next;
+    unsigned registers;
+} OpenGroups;
+
+static unsigned registers_of(const AddressGroup *group)
+{
+    return trans_register_bit(group->base) | trans_register_bit(group->index);
+}
+
+/* Puts the operand of instruction @i into a group that it fits, or into a new one. */
+static void join_address(Trans *t, OpenGroups *open, unsigned i)
+{
+    TransInsn *ti = &t->insns[i];
+
+    for (unsigned g = 0; g < G_N_ELEMENTS(open->group); g++) {
+        if (open->group[g] >= 0 && address_join(&t->addresses[open->group[g]], ti, i)) {
+            ti->address = open->group[g];
+            return;
+        }
+    }
+    address_new(t, ti, i);
+    open->group[open->next++ % G_N_ELEMENTS(open->group)] = ti->address;
+    open->registers |= registers_of(&t->addresses[ti->address]);
+}
+
+/* Closes the groups whose registers are other ones behind @ti. */
+static void close_addresses(Trans *t, OpenGroups *open, const TransInsn *ti)
+{
+    if (!(ti->writes & open->registers) && !trans_is_outside(ti)) {
+        return;
+    }
+    open->registers = 0;
+    for (unsigned g = 0; g < G_N_ELEMENTS(open->group); g++) {
+        const AddressGroup *group;
+
+        if (open->group[g] < 0) {
+            continue;
+        }
+        group = &t->addresses[open->group[g]];
+        if (trans_is_outside(ti) || !holds(ti, group->base) || !holds(ti, group->index)) {
+            open->group[g] = -1;
+        } else {
+            open->registers |= registers_of(group);
+        }
+    }
+}
+
 static void find_addresses(Trans *t)
 {
-    int open[4] = {-1, -1, -1, -1}; /* the groups that may still grow */
+    OpenGroups open = {.group = {-1, -1, -1, -1}};
     int64_t moved[R_COUNT] = {0};
-    unsigned next = 0;
+    bool grouping = !(t->tb->no_groups & JIT_NO_ADDRESS);
 
     t->address_count = 0;
     for (unsigned i = 0; i < t->count; i++) {
         TransInsn *ti = &t->insns[i];
-        bool joined = false;
 
         ti->address = -1;
         if (ti->mem >= 0) {
@@ -347,27 +400,11 @@ static void find_addresses(Trans *t)
             if (trans_is_gpr(mem->base)) {
                 ti->shift += moved_by(moved, mem->base);
             }
-        }
-        if (!(t->tb->no_groups & JIT_NO_ADDRESS) && ti->mem >= 0 && ti->group < 0 &&
-            ti->kind == KIND_COPY && groupable(t, ti)) {
-            for (unsigned g = 0; g < G_N_ELEMENTS(open) && !joined; g++) {
-                if (open[g] >= 0 && address_join(&t->addresses[open[g]], ti, i)) {
-                    ti->address = open[g];
-                    joined = true;
-                }
-            }
-            if (!joined) {
-                address_new(t, ti, i);
-                open[next++ % G_N_ELEMENTS(open)] = ti->address;
+            if (grouping && ti->group < 0 && ti->kind == KIND_COPY && groupable(t, ti)) {
+                join_address(t, &open, i);
             }
         }
-        for (unsigned g = 0; g < G_N_ELEMENTS(open); g++) {
-            if (open[g] >= 0 && (trans_is_outside(ti) ||
-                                 !holds(ti, t->addresses[open[g]].base) ||
-                                 !holds(ti, t->addresses[open[g]].index))) {
-                open[g] = -1;
-            }
-        }
+        close_addresses(t, &open, ti);
         if (ti->writes && (ti->write || ti->kind == KIND_LEA)) {
             follow_all(t, ti, moved);
         }

@@ -264,7 +264,15 @@ void trans_leave_homes(Trans *t, unsigned body);
 /* Number of the guest register that @reg, of any size, is (part of). */
 static inline unsigned trans_guest_reg(ZydisRegister reg)
 {
+    if (G_LIKELY(reg >= ZYDIS_REGISTER_AX && reg <= ZYDIS_REGISTER_R15)) {
+        return (reg - ZYDIS_REGISTER_AX) % 16; /* 16 of each size, and in order */
+    }
     return insn_register_offset(reg) / 8;
+}
+/* Bit of that register in TransInsn.writes; none for other kinds of registers. */
+static inline unsigned trans_register_bit(ZydisRegister reg)
+{
+    return trans_is_gpr(reg) ? 1u << trans_guest_reg(reg) : 0;
 }
 /* Host register of a guest register that has one, else H_NONE (R8 to R11). */
 unsigned trans_host_reg(unsigned guest);
