@@ -4,11 +4,14 @@
  * (decode-forms.h) and the mode: nineteen of twenty translated instructions are found here.
  */
 #include "accel/tcg/trans.h"
+
+#include <sys/mman.h>
+
 #include "target-i386/interp/decode.h"
 #include "target-i386/interp/decode-forms.h"
 
-#define FORMS    8192u
-#define KEPT_OPS 4u
+#define KEPT_OPS   4u
+#define LARGE_PAGE (2u << 20)
 
 /* The beginning of a TransInsn, up to so many operands. */
 #define KEPT_BYTES(n) (offsetof(TransInsn, ops) + (n) * sizeof(TransOperand))
@@ -21,6 +24,9 @@ typedef struct TransForm {
     uint8_t kept[KEPT_BYTES(KEPT_OPS)] __attribute__((aligned(8)));
 } __attribute__((aligned(64))) TransForm;
 
+/* A large page of them: they are looked up at random, and walks of page tables cost more. */
+#define FORMS (LARGE_PAGE / sizeof(TransForm))
+
 struct TransForms {
     TransForm forms[FORMS];
 };
@@ -29,7 +35,9 @@ Trans *trans_new(void)
 {
     Trans *t = g_new0(Trans, 1);
 
-    t->forms = g_aligned_alloc0(1, sizeof(TransForms), G_ALIGNOF(TransForms));
+    t->forms = g_aligned_alloc(1, LARGE_PAGE, LARGE_PAGE);
+    (void)!madvise(t->forms, LARGE_PAGE, MADV_HUGEPAGE);
+    memset(t->forms, 0, LARGE_PAGE);
     return t;
 }
 
@@ -106,7 +114,9 @@ static void take_instruction(TransDecoded *to, const ZydisDecodedInstruction *fr
 
 static TransForm *form_of(const Trans *t, uint64_t key)
 {
-    return &t->forms->forms[form_hash(key + ((uint64_t)t->mode << 56)) >> 51];
+    uint64_t hash = form_hash(key + ((uint64_t)t->mode << 56)) >> 32;
+
+    return &t->forms->forms[hash * FORMS >> 32];
 }
 
 /* In 16-bit code how far a branch leads counts too. */

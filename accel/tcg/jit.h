@@ -169,7 +169,9 @@ enum {
 
 /* Statistics, for info jit and -d stats. */
 typedef struct JitStats {
-    uint64_t translated, translated_insns, translate_ns;
+    uint64_t translated, translated_insns, translate_ticks;
+    uint64_t first_ticks;    /* host TSC when the translator was made, and the time then */
+    int64_t first_us;
     uint64_t blocks;         /* alive */
     size_t block_bytes;      /* of TransBlocks */
     uint64_t entries, interpreted, fills, slow, next, quick, group_failed, flushes;

@@ -348,6 +348,8 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
     jit->jumps2 = g_malloc0(sizeof(Jump2[JUMP2_WAYS]) * JUMP2_SETS);
     jit->local_jumps = g_new(uint16_t, 1u << JIT_JUMP_BITS);
     jit->trans = trans_new();
+    jit->stats.first_ticks = __builtin_ia32_rdtsc();
+    jit->stats.first_us = g_get_monotonic_time();
     jit->stats.fallbacks = g_new0(uint64_t, ZYDIS_MNEMONIC_MAX_VALUE + 1);
     jit->debug = options->debug;
     jit->threshold = options->debug.has_hot ? options->debug.hot : HOT_AFTER;

@@ -5,7 +5,6 @@
 #include "accel/tcg/x87.h"
 
 #include <inttypes.h>
-#include <time.h>
 
 #include "util/log.h"
 
@@ -456,14 +455,6 @@ static void emit_block(Trans *t)
     }
 }
 
-static uint64_t host_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * (uint64_t)1000000000 + now.tv_nsec;
-}
-
 /* Outside 64-bit code RIP must not outgrow the bits that salts leave to it (salts.c). */
 static bool rip_has_room(const X86CPU *cpu, const Block *block, uint32_t mode)
 {
@@ -486,7 +477,7 @@ TransBlock *jit_translate(Jit *jit, Block *block, uint32_t mode, unsigned no_gro
         jit->flush_wanted = true;
         return NULL;
     }
-    begin = host_ns();
+    begin = __builtin_ia32_rdtsc();
     code_buffer_prepare(&jit->buffer);
     tb = jit_block_new(jit, block, mode);
     tb->no_groups = no_groups;
@@ -514,6 +505,6 @@ TransBlock *jit_translate(Jit *jit, Block *block, uint32_t mode, unsigned no_gro
     jit_block_publish(jit, tb);
     jit->stats.translated++;
     jit->stats.translated_insns += block->count;
-    jit->stats.translate_ns += host_ns() - begin;
+    jit->stats.translate_ticks += __builtin_ia32_rdtsc() - begin;
     return tb;
 }
