@@ -43,8 +43,9 @@ static size_t block_size(unsigned count)
 
 TransBlock *jit_block_new(Jit *jit, Block *block, uint32_t mode)
 {
-    TransBlock *tb = g_malloc0(block_size(block->count));
+    TransBlock *tb = pool_alloc(jit->pool, block_size(block->count));
 
+    memset(tb, 0, block_size(block->count));
     tb->block = block;
     tb->rip = jit->cpu->cpu_rip;
     tb->mode = mode;
@@ -84,7 +85,7 @@ void jit_block_free(Jit *jit, TransBlock *tb)
     g_ptr_array_index(jit->blocks, tb->id) = NULL;
     jit->stats.blocks--;
     jit->stats.block_bytes -= block_size(tb->count);
-    g_free(tb);
+    pool_free(jit->pool, tb, block_size(tb->count));
 }
 
 void jit_block_drop(Jit *jit, TransBlock *tb)
@@ -132,9 +133,9 @@ void jit_flush(Jit *jit)
 
         if (tb) {
             tb->block->translations = NULL;
-            g_free(tb);
         }
     }
+    pool_reset(jit->pool);
     g_ptr_array_set_size(jit->blocks, 0);
     g_ptr_array_set_size(jit->links, 0);
     jit->slot_count = 0;

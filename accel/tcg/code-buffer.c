@@ -8,6 +8,13 @@
 
 #include <gio/gio.h>
 
+#define AHEAD (64 << 10) /* bytes */
+
+#ifndef MADV_POPULATE_READ /* Linux 5.14; madvise(2) */
+#define MADV_POPULATE_READ  22
+#define MADV_POPULATE_WRITE 23
+#endif
+
 static bool fail(CodeBuffer *buffer, const char *what, GError **error)
 {
     int number = errno;
@@ -71,6 +78,8 @@ bool code_buffer_init(CodeBuffer *buffer, size_t size, bool anonymous, GError **
     buffer->hot = buffer->hot_start = buffer->rw;
     buffer->hot_end = buffer->cold = buffer->cold_start = buffer->rw + size / 2;
     buffer->cold_end = buffer->rw + size;
+    buffer->hot_ready = buffer->hot;
+    buffer->cold_ready = buffer->cold;
     return true;
 }
 
@@ -94,9 +103,35 @@ void code_buffer_keep(CodeBuffer *buffer)
     buffer->cold_start = buffer->cold;
 }
 
+static uint8_t *next_page(uint8_t *at)
+{
+    return (uint8_t *)(((uintptr_t)at + 4095) & ~(uintptr_t)4095);
+}
+
+/* Asks for memory where less than a quarter of AHEAD is left before *@ready. */
+static void ask_ahead(const CodeBuffer *buffer, const uint8_t *at, const uint8_t *end,
+                      uint8_t **ready)
+{
+    size_t size = MIN(AHEAD, (size_t)(end - *ready));
+
+    if (G_LIKELY(*ready - at >= AHEAD / 4) || !size) {
+        return;
+    }
+    /* If the host cannot do it (before Linux 5.14), pages come one by one. */
+    (void)!madvise(*ready, size, MADV_POPULATE_WRITE);
+    (void)!madvise((void *)code_rx(buffer, *ready), size, MADV_POPULATE_READ);
+    *ready += size;
+}
+
+void code_buffer_prepare(CodeBuffer *buffer)
+{
+    ask_ahead(buffer, buffer->hot, buffer->hot_end, &buffer->hot_ready);
+    ask_ahead(buffer, buffer->cold, buffer->cold_end, &buffer->cold_ready);
+}
+
 static void punch(CodeBuffer *buffer, uint8_t *from, uint8_t *to)
 {
-    uint8_t *page = (uint8_t *)(((uintptr_t)from + 4095) & ~(uintptr_t)4095);
+    uint8_t *page = next_page(from);
 
     if (page < to) {
         /* If the host cannot do it, the memory merely stays in use. */
@@ -106,8 +141,10 @@ static void punch(CodeBuffer *buffer, uint8_t *from, uint8_t *to)
 
 void code_buffer_reset(CodeBuffer *buffer)
 {
-    punch(buffer, buffer->hot_start, buffer->hot);
-    punch(buffer, buffer->cold_start, buffer->cold);
+    punch(buffer, buffer->hot_start, MAX(buffer->hot, buffer->hot_ready));
+    punch(buffer, buffer->cold_start, MAX(buffer->cold, buffer->cold_ready));
     buffer->hot = buffer->hot_start;
     buffer->cold = buffer->cold_start;
+    buffer->hot_ready = next_page(buffer->hot);
+    buffer->cold_ready = next_page(buffer->cold);
 }

@@ -18,6 +18,7 @@ typedef struct CodeBuffer {
     const uint8_t *rx;
     uint8_t *hot, *hot_start, *hot_end;    /* writable mapping */
     uint8_t *cold, *cold_start, *cold_end;
+    uint8_t *hot_ready, *cold_ready;       /* up to there memory has been asked for */
 } CodeBuffer;
 
 /*
@@ -30,6 +31,12 @@ void code_buffer_clear(CodeBuffer *buffer);
 void code_buffer_keep(CodeBuffer *buffer);
 /* Forgets all code but what is kept, and gives its memory back to the host. */
 void code_buffer_reset(CodeBuffer *buffer);
+
+/*
+ * Before code is written: sees to memory some way ahead, many pages at once. To take a page when it
+ * is first written to costs as much as translating some instructions.
+ */
+void code_buffer_prepare(CodeBuffer *buffer);
 
 /* Bytes of code, without what is kept. */
 static inline size_t code_buffer_used(const CodeBuffer *buffer)

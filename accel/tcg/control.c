@@ -146,7 +146,7 @@ static void push_imm(Trans *t, uint64_t value)
 }
 
 /* The value waits in memory while the stack is checked. */
-static void push_memory(Trans *t, const ZydisDecodedOperand *op)
+static void push_memory(Trans *t, const TransOperand *op)
 {
     unsigned size = trans_unit(t, trans_cur(t)), temp;
     HostMem m;
@@ -167,7 +167,7 @@ static void push_memory(Trans *t, const ZydisDecodedOperand *op)
 
 void trans_push(Trans *t)
 {
-    const ZydisDecodedOperand *op = &trans_cur(t)->ops[0];
+    const TransOperand *op = &trans_cur(t)->ops[0];
     unsigned guest, host, size = trans_unit(t, trans_cur(t));
     HostMem m;
 
@@ -214,7 +214,7 @@ void trans_pop(Trans *t)
 
 void trans_leave(Trans *t)
 {
-    static const ZydisDecodedOperand frame = {
+    static const TransOperand frame = {
         .mem = {.base = ZYDIS_REGISTER_RBP, .index = ZYDIS_REGISTER_NONE,
                 .segment = ZYDIS_REGISTER_SS},
     };
@@ -319,7 +319,7 @@ static void check_target(Trans *t, unsigned size)
 static void load_target(Trans *t)
 {
     TransInsn *ti = trans_cur(t);
-    const ZydisDecodedOperand *op = &ti->ops[0];
+    const TransOperand *op = &ti->ops[0];
     unsigned size = trans_unit(t, ti);
 
     if (op->type == ZYDIS_OPERAND_TYPE_MEMORY) {
@@ -354,7 +354,7 @@ void trans_call_indirect(Trans *t)
 
 void trans_return(Trans *t)
 {
-    const ZydisDecodedOperand *op = &trans_cur(t)->ops[0];
+    const TransOperand *op = &trans_cur(t)->ops[0];
     bool has_imm = op->type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
                    op->visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT;
     unsigned size = trans_unit(t, trans_cur(t));
@@ -395,7 +395,7 @@ void trans_divide(Trans *t)
 {
     TransInsn *ti = trans_cur(t);
     bool wide = ti->zi.operand_width == 64;
-    const ZydisDecodedOperand *op = &ti->ops[0];
+    const TransOperand *op = &ti->ops[0];
 
     if (ti->mem >= 0) {
         HostMem m = ti->group >= 0

@@ -2,16 +2,23 @@
 /* Encoding of the host instructions that surround the guest's (SDM 2A chapter 2). */
 #include "accel/tcg/emit.h"
 
-void emit_modrm_mem(Asm *a, unsigned reg, const HostMem *m)
+/* Bytes are written by a pointer of their own, which is kept in a register. */
+
+static inline uint8_t *write32(uint8_t *p, uint32_t value)
+{
+    memcpy(p, &value, 4);
+    return p + 4;
+}
+
+static inline uint8_t *write_modrm_mem(uint8_t *p, unsigned reg, const HostMem *m)
 {
     unsigned mod, base = m->base & 7;
 
     reg = (reg & 7) << 3;
     if (m->base == H_NONE) { /* SIB without base: disp32 */
-        put8(a, reg | 4);
-        put8(a, (m->index == H_NONE ? 0x20 : m->scale << 6 | (m->index & 7) << 3) | 5);
-        put32(a, (uint32_t)m->disp);
-        return;
+        *p++ = reg | 4;
+        *p++ = (m->index == H_NONE ? 0x20 : m->scale << 6 | (m->index & 7) << 3) | 5;
+        return write32(p, (uint32_t)m->disp);
     }
     if (m->disp == 0 && base != 5) {
         mod = 0;
@@ -19,61 +26,71 @@ void emit_modrm_mem(Asm *a, unsigned reg, const HostMem *m)
         mod = m->disp == (int8_t)m->disp && !m->wide_disp ? 1 : 2;
     }
     if (m->index == H_NONE && base != 4) {
-        put8(a, mod << 6 | reg | base);
+        *p++ = mod << 6 | reg | base;
     } else {
-        put8(a, mod << 6 | reg | 4);
-        put8(a, (m->index == H_NONE ? 0x20 : m->scale << 6 | (m->index & 7) << 3) | base);
+        *p++ = mod << 6 | reg | 4;
+        *p++ = (m->index == H_NONE ? 0x20 : m->scale << 6 | (m->index & 7) << 3) | base;
     }
     if (mod == 1) {
-        put8(a, (uint8_t)m->disp);
+        *p++ = (uint8_t)m->disp;
     } else if (mod == 2) {
-        put32(a, (uint32_t)m->disp);
+        p = write32(p, (uint32_t)m->disp);
     }
+    return p;
 }
 
-static void put_opcode(Asm *a, unsigned opcode)
+void emit_modrm_mem(Asm *a, unsigned reg, const HostMem *m)
 {
-    if (opcode & 0xff00) {
-        put8(a, opcode >> 8);
+    a->p = write_modrm_mem(a->p, reg, m);
+}
+
+static inline uint8_t *write_opcode(uint8_t *p, uint8_t rex, unsigned opcode)
+{
+    if (rex) {
+        *p++ = 0x40 | rex;
     }
-    put8(a, (uint8_t)opcode);
+    if (opcode & 0xff00) {
+        *p++ = opcode >> 8;
+    }
+    *p++ = (uint8_t)opcode;
+    return p;
 }
 
 void emit_op_mem(Asm *a, bool wide, unsigned opcode, unsigned reg, HostMem m)
 {
-    uint8_t rex = (wide ? 8 : 0) | (reg & 8 ? 4 : 0) | mem_rex(&m);
+    uint8_t *p = a->p;
 
     if (m.gs) {
-        put8(a, 0x65);
+        *p++ = 0x65;
     }
-    if (rex) {
-        put8(a, 0x40 | rex);
-    }
-    put_opcode(a, opcode);
-    emit_modrm_mem(a, reg, &m);
+    p = write_opcode(p, (wide ? 8 : 0) | (reg & 8 ? 4 : 0) | mem_rex(&m), opcode);
+    a->p = write_modrm_mem(p, reg, &m);
+}
+
+static inline uint8_t *write_op_reg(uint8_t *p, bool wide, unsigned opcode, unsigned reg,
+                                    unsigned rm)
+{
+    p = write_opcode(p, (wide ? 8 : 0) | (reg & 8 ? 4 : 0) | (rm & 8 ? 1 : 0), opcode);
+    *p++ = 0xc0 | (reg & 7) << 3 | (rm & 7);
+    return p;
 }
 
 void emit_op_reg(Asm *a, bool wide, unsigned opcode, unsigned reg, unsigned rm)
 {
-    uint8_t rex = (wide ? 8 : 0) | (reg & 8 ? 4 : 0) | (rm & 8 ? 1 : 0);
-
-    if (rex) {
-        put8(a, 0x40 | rex);
-    }
-    put_opcode(a, opcode);
-    put8(a, 0xc0 | (reg & 7) << 3 | (rm & 7));
+    a->p = write_op_reg(a->p, wide, opcode, reg, rm);
 }
 
 void emit_alu_imm(Asm *a, bool wide, unsigned op, unsigned rm, int32_t imm)
 {
     bool small = imm == (int8_t)imm;
+    uint8_t *p = write_op_reg(a->p, wide, small ? 0x83 : 0x81, op, rm);
 
-    emit_op_reg(a, wide, small ? 0x83 : 0x81, op, rm);
     if (small) {
-        put8(a, (uint8_t)imm);
+        *p++ = (uint8_t)imm;
     } else {
-        put32(a, (uint32_t)imm);
+        p = write32(p, (uint32_t)imm);
     }
+    a->p = p;
 }
 
 void emit_mov_imm(Asm *a, unsigned reg, uint64_t value)
@@ -96,12 +113,15 @@ void emit_mov_imm(Asm *a, unsigned reg, uint64_t value)
 
 void emit_rorx(Asm *a, unsigned to, unsigned from, unsigned count)
 {
-    put8(a, 0xc4); /* VEX.LZ.F2.0F3A.W1 F0 */
-    put8(a, 0x43 | (to & 8 ? 0 : 0x80) | (from & 8 ? 0 : 0x20));
-    put8(a, 0xfb);
-    put8(a, 0xf0);
-    put8(a, 0xc0 | (to & 7) << 3 | (from & 7));
-    put8(a, count);
+    uint8_t *p = a->p;
+
+    *p++ = 0xc4; /* VEX.LZ.F2.0F3A.W1 F0 */
+    *p++ = 0x43 | (to & 8 ? 0 : 0x80) | (from & 8 ? 0 : 0x20);
+    *p++ = 0xfb;
+    *p++ = 0xf0;
+    *p++ = 0xc0 | (to & 7) << 3 | (from & 7);
+    *p++ = count;
+    a->p = p;
 }
 
 void emit_save_flags(Asm *a, unsigned temp)

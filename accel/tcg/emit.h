@@ -104,8 +104,7 @@ static inline void emit_lea(Asm *a, unsigned reg, HostMem m)
 /* Jumps and calls with a rel32 to be filled in: they return where it stands. */
 static inline uint8_t *emit_jcc(Asm *a, unsigned condition)
 {
-    put8(a, 0x0f);
-    put8(a, 0x80 | condition);
+    put16(a, 0x800f | condition << 8);
     put32(a, 0);
     return a->p - 4;
 }

@@ -26,7 +26,7 @@
 static bool names_sp(const TransInsn *ti)
 {
     for (unsigned i = 0; i < ti->zi.operand_count; i++) {
-        const ZydisDecodedOperand *op = &ti->ops[i];
+        const TransOperand *op = &ti->ops[i];
 
         if (op->type == ZYDIS_OPERAND_TYPE_REGISTER && trans_is_gpr(op->reg.value) &&
             trans_guest_reg(op->reg.value) == R_RSP) {
@@ -38,7 +38,7 @@ static bool names_sp(const TransInsn *ti)
 
 static bool insn_fits(const TransInsn *ti)
 {
-    const ZydisDecodedOperandMem *mem;
+    const TransOperandMem *mem;
     unsigned size;
 
     switch (ti->kind) {
@@ -88,7 +88,7 @@ static void follow(Moves *moves, const TransInsn *ti)
 }
 
 /* How far the registers of an operand moved in all; false if their values are other ones. */
-static bool moved(const Moves *moves, const ZydisDecodedOperandMem *mem, int64_t *by)
+static bool moved(const Moves *moves, const TransOperandMem *mem, int64_t *by)
 {
     *by = 0;
     if (mem->base != ZYDIS_REGISTER_NONE && mem->base != ZYDIS_REGISTER_RIP) {
@@ -130,7 +130,7 @@ static bool group_align(AddressGroup *group, int64_t place, unsigned align)
 /* The group of the same registers that [@low, @high) is near to, or a new one; NULL: too many. */
 static AddressGroup *group_for(Trans *t, const TransInsn *ti, int64_t low, int64_t high)
 {
-    const ZydisDecodedOperandMem *mem = &ti->ops[ti->mem].mem;
+    const TransOperandMem *mem = &ti->ops[ti->mem].mem;
     bool fixed = mem->base == ZYDIS_REGISTER_RIP;
     ZydisRegister base = fixed ? ZYDIS_REGISTER_NONE : mem->base;
     AddressGroup *group;
@@ -166,7 +166,7 @@ static AddressGroup *group_for(Trans *t, const TransInsn *ti, int64_t low, int64
 /* Puts the operand of @ti, over @rounds rounds, into a group. */
 static bool place_operand(Trans *t, TransInsn *ti, unsigned rounds)
 {
-    const ZydisDecodedOperand *op = &ti->ops[ti->mem];
+    const TransOperand *op = &ti->ops[ti->mem];
     int64_t place = op->mem.disp.value + ti->shift, last = place + ti->round_step * (rounds - 1);
     int64_t low = MIN(place, last), high = MAX(place, last) + op->size / 8;
     AddressGroup *group = group_for(t, ti, low, high);
@@ -333,7 +333,7 @@ static unsigned spare_pointer(const Trans *t)
 static void check_group(Trans *t, const AddressGroup *group, const uint8_t *plain)
 {
     unsigned pointer = group->pointer == H_NONE ? spare_pointer(t) : group->pointer;
-    ZydisDecodedOperand low = {
+    TransOperand low = {
         .mem = {.base = group->base, .index = group->index, .scale = group->scale,
                 .segment = ZYDIS_REGISTER_DS, .disp.value = group->low},
     };

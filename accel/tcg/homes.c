@@ -42,7 +42,7 @@ static void name_register(Plan *plan, ZydisRegister reg, unsigned weight)
     }
 }
 
-static void name_operand(Plan *plan, const TransInsn *ti, const ZydisDecodedOperand *op)
+static void name_operand(Plan *plan, const TransInsn *ti, const TransOperand *op)
 {
     bool reads = op->actions & ZYDIS_OPERAND_ACTION_MASK_READ;
     bool writes = op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
@@ -181,7 +181,7 @@ static unsigned still_spilled(const Trans *t, const TransInsn *ti)
     unsigned count = 0;
 
     for (unsigned i = 0; i < ti->zi.operand_count_visible; i++) {
-        const ZydisDecodedOperand *op = &ti->ops[i];
+        const TransOperand *op = &ti->ops[i];
 
         if (op->type == ZYDIS_OPERAND_TYPE_REGISTER && trans_is_gpr(op->reg.value)) {
             count += trans_home(t, trans_guest_reg(op->reg.value)) == H_NONE;

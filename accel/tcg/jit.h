@@ -12,6 +12,7 @@
 #include "accel/tcg/turns.h"
 #include "target-i386/cpu.h"
 #include "target-i386/interp/cache.h"
+#include "util/pool.h"
 
 typedef struct Jit Jit;
 typedef struct TransBlock TransBlock;
@@ -168,7 +169,9 @@ enum {
 
 /* Statistics, for info jit and -d stats. */
 typedef struct JitStats {
-    uint64_t translated, translated_insns, translate_ns;
+    uint64_t translated, translated_insns, translate_ticks;
+    uint64_t first_ticks;    /* host TSC when the translator was made, and the time then */
+    int64_t first_us;
     uint64_t blocks;         /* alive */
     size_t block_bytes;      /* of TransBlocks */
     uint64_t entries, interpreted, fills, slow, next, quick, group_failed, flushes;
@@ -197,6 +200,7 @@ struct Jit {
     JitDebug debug;
     CodeBuffer buffer;
     struct JitPerf *perf;    /* of all CPUs; NULL: off */
+    Pool *pool;              /* of TransBlocks */
     GPtrArray *blocks;       /* TransBlock by id; NULL where it was dropped */
     GPtrArray *links;        /* Link by id */
     SlotList slots_used[2];  /* to local pages, to global ones */

@@ -128,7 +128,7 @@ static bool is_flat(const Trans *t, ZydisRegister segment)
 }
 
 /* True if the operand's address is a constant, which goes to *@address. */
-static bool constant_address(Trans *t, const ZydisDecodedOperand *mem, uint64_t *address)
+static bool constant_address(Trans *t, const TransOperand *mem, uint64_t *address)
 {
     if (mem->mem.index != ZYDIS_REGISTER_NONE || !is_flat(t, mem->mem.segment)) {
         return false;
@@ -148,7 +148,7 @@ static bool constant_address(Trans *t, const ZydisDecodedOperand *mem, uint64_t 
     return true;
 }
 
-void trans_address(Trans *t, const ZydisDecodedOperand *mem, unsigned to)
+void trans_address(Trans *t, const TransOperand *mem, unsigned to)
 {
     Asm *a = &t->a;
     bool wide = trans_cur(t)->zi.address_width == 64;
@@ -302,7 +302,7 @@ static unsigned free_pointer(const Trans *t)
  */
 
 /* Host register of a 64-bit operand's address but for a displacement, else H_NONE. */
-static unsigned plain_base(Trans *t, const ZydisDecodedOperand *mem)
+static unsigned plain_base(Trans *t, const TransOperand *mem)
 {
     if (mem->mem.base < ZYDIS_REGISTER_RAX || mem->mem.base > ZYDIS_REGISTER_R15 ||
         mem->mem.index != ZYDIS_REGISTER_NONE || trans_cur(t)->zi.address_width != 64 ||
@@ -312,7 +312,7 @@ static unsigned plain_base(Trans *t, const ZydisDecodedOperand *mem)
     return trans_home(t, trans_guest_reg(mem->mem.base));
 }
 
-static HostMem memory_at_base(Trans *t, const ZydisDecodedOperand *mem, unsigned base,
+static HostMem memory_at_base(Trans *t, const TransOperand *mem, unsigned base,
                               unsigned size, bool write, unsigned flags)
 {
     unsigned pointer = free_pointer(t);
@@ -336,7 +336,7 @@ static bool latency_counts(Trans *t)
            trans_spilled_operands(ti) < 2 && !trans_busy(t, H_R9) && !trans_busy(t, H_R11);
 }
 
-static HostMem memory_by_address(Trans *t, const ZydisDecodedOperand *mem, unsigned size,
+static HostMem memory_by_address(Trans *t, const TransOperand *mem, unsigned size,
                                  bool write, unsigned flags)
 {
     trans_address(t, mem, H_R9);
@@ -375,12 +375,12 @@ HostMem trans_pointer_slot(const AddressGroup *group)
 }
 
 /* The operand of a group: its first access checks for all of them. */
-static HostMem memory_in_group(Trans *t, const ZydisDecodedOperand *mem)
+static HostMem memory_in_group(Trans *t, const TransOperand *mem)
 {
     AddressGroup *group = &t->addresses[trans_cur(t)->address];
 
     if (!group->ready) {
-        ZydisDecodedOperand low = *mem;
+        TransOperand low = *mem;
 
         trans_clobber_flags(t, trans_cur(t)->live_in);
         t->retry = t->a.p;
@@ -398,7 +398,7 @@ static HostMem memory_in_group(Trans *t, const ZydisDecodedOperand *mem)
                      .disp = (int32_t)(mem->mem.disp.value + trans_cur(t)->shift - group->low)};
 }
 
-HostMem trans_memory(Trans *t, const ZydisDecodedOperand *mem, unsigned size, bool write,
+HostMem trans_memory(Trans *t, const TransOperand *mem, unsigned size, bool write,
                      bool align)
 {
     uint64_t address;

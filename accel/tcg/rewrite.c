@@ -27,7 +27,7 @@ typedef struct Plan {
     unsigned spill_count;
 } Plan;
 
-static bool reads_all_before_write(const TransInsn *ti, const ZydisDecodedOperand *op)
+static bool reads_all_before_write(const TransInsn *ti, const TransOperand *op)
 {
     /* What a write leaves of the old value makes it an input; BSF and BSR of 0 leave all of it. */
     return (op->actions & ZYDIS_OPERAND_ACTION_MASK_READ) || op->size < 32 ||
@@ -36,7 +36,7 @@ static bool reads_all_before_write(const TransInsn *ti, const ZydisDecodedOperan
 }
 
 /* The host register for @op, a spilled one by a temporary; H_NONE if none is left. */
-static unsigned place_register(const Trans *t, Plan *plan, const ZydisDecodedOperand *op,
+static unsigned place_register(const Trans *t, Plan *plan, const TransOperand *op,
                                const uint8_t *temps, unsigned temp_count)
 {
     unsigned guest = trans_guest_reg(op->reg.value);
@@ -63,7 +63,7 @@ static unsigned place_register(const Trans *t, Plan *plan, const ZydisDecodedOpe
     return spill->temp;
 }
 
-static bool is_general(const ZydisDecodedOperand *op)
+static bool is_general(const TransOperand *op)
 {
     return op->type == ZYDIS_OPERAND_TYPE_REGISTER && op->reg.value >= ZYDIS_REGISTER_AL &&
            op->reg.value <= ZYDIS_REGISTER_R15;
@@ -77,7 +77,7 @@ static bool place_registers(Trans *t, Plan *plan, const uint8_t *temps, unsigned
 
     f->reg = f->rm = f->opcode = f->vvvv = H_NONE;
     for (unsigned i = 0; i < ti->zi.operand_count_visible; i++) {
-        const ZydisDecodedOperand *op = &ti->ops[i];
+        const TransOperand *op = &ti->ops[i];
         unsigned host;
 
         if (!is_general(op)) {
@@ -124,7 +124,7 @@ static bool has_modrm(const TransInsn *ti)
 /* Offset of what follows ModRM, SIB and displacement (or the opcode): immediates. */
 static unsigned tail_offset(const TransInsn *ti)
 {
-    const ZydisDecodedInstruction *zi = &ti->zi;
+    const TransDecoded *zi = &ti->zi;
 
     if (has_modrm(ti)) {
         bool sib = zi->raw.modrm.mod != 3 && zi->raw.modrm.rm == 4 && zi->address_width != 16;
@@ -136,7 +136,7 @@ static unsigned tail_offset(const TransInsn *ti)
 
 static void put_modrm_tail(Asm *a, const TransInsn *ti, const Fields *f)
 {
-    const ZydisDecodedInstruction *zi = &ti->zi;
+    const TransDecoded *zi = &ti->zi;
     unsigned tail = tail_offset(ti);
 
     if (has_modrm(ti)) {
@@ -197,7 +197,7 @@ static void put_other(Asm *a, const TransInsn *ti, const Fields *f, uint8_t opco
 
 static bool put_legacy(Asm *a, const TransInsn *ti, const Fields *f)
 {
-    const ZydisDecodedInstruction *zi = &ti->zi;
+    const TransDecoded *zi = &ti->zi;
     unsigned at = zi->raw.prefix_count;
     unsigned end = has_modrm(ti) ? zi->raw.modrm.offset : tail_offset(ti);
     bool had_rex = zi->attributes & ZYDIS_ATTRIB_HAS_REX;
@@ -309,7 +309,7 @@ static bool put_instruction(Asm *a, const TransInsn *ti, const Fields *f)
 /* An operation that changes nothing: LOCK makes a memory barrier of it. */
 static bool is_barrier(const TransInsn *ti)
 {
-    const ZydisDecodedOperand *value = &ti->ops[1];
+    const TransOperand *value = &ti->ops[1];
     uint64_t bits = UINT64_MAX >> (64 - ti->ops[0].size);
 
     if (value->type != ZYDIS_OPERAND_TYPE_IMMEDIATE) {
@@ -359,7 +359,7 @@ bool trans_wants_alignment(const TransInsn *ti, unsigned size)
 
 static HostMem copy_memory(Trans *t, TransInsn *ti)
 {
-    const ZydisDecodedOperand *op = &ti->ops[ti->mem];
+    const TransOperand *op = &ti->ops[ti->mem];
     unsigned size = op->size / 8;
     bool write = op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
     bool align = trans_wants_alignment(ti, size);

@@ -339,6 +339,7 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
         g_free(jit);
         return NULL;
     }
+    jit->pool = pool_new();
     jit->blocks = g_ptr_array_new();
     jit->links = g_ptr_array_new();
     for (unsigned i = 0; i < G_N_ELEMENTS(jit->slots_used); i++) {
@@ -346,7 +347,9 @@ Jit *jit_new(X86CPU *cpu, const JitOptions *options, GError **error)
     }
     jit->jumps2 = g_malloc0(sizeof(Jump2[JUMP2_WAYS]) * JUMP2_SETS);
     jit->local_jumps = g_new(uint16_t, 1u << JIT_JUMP_BITS);
-    jit->trans = g_new0(Trans, 1);
+    jit->trans = trans_new();
+    jit->stats.first_ticks = __builtin_ia32_rdtsc();
+    jit->stats.first_us = g_get_monotonic_time();
     jit->stats.fallbacks = g_new0(uint64_t, ZYDIS_MNEMONIC_MAX_VALUE + 1);
     jit->debug = options->debug;
     jit->threshold = options->debug.has_hot ? options->debug.hot : HOT_AFTER;
@@ -382,13 +385,14 @@ void jit_free(Jit *jit)
     jit->cpu->engine = NULL;
     jit->cpu->jit.jit = NULL;
     g_ptr_array_free(jit->blocks, true);
+    pool_destroy(jit->pool);
     g_ptr_array_free(jit->links, true);
     for (unsigned i = 0; i < G_N_ELEMENTS(jit->slots_used); i++) {
         g_free(jit->slots_used[i].links);
     }
     g_free(jit->jumps2);
     g_free(jit->local_jumps);
-    g_free(jit->trans);
+    trans_free(jit->trans);
     lockstep_free(jit->cpu, jit->lockstep);
     g_free(jit->stats.fallbacks);
     code_buffer_clear(&jit->buffer);

@@ -128,7 +128,7 @@ uint64_t trans_target(const Trans *t, const TransInsn *ti)
 
 /* --- encodings ----------------------------------------------------------------------------- */
 
-static bool same_operand(const ZydisDecodedOperand *a, const ZydisDecodedOperand *b)
+static bool same_operand(const ZydisDecodedOperand *a, const TransOperand *b)
 {
     return a->type == b->type && a->size == b->size &&
            (a->type != ZYDIS_OPERAND_TYPE_REGISTER || a->reg.value == b->reg.value);
@@ -175,7 +175,7 @@ bool trans_takes_66(const TransInsn *ti)
         return false;
     }
     for (unsigned i = 0; i < ti->zi.operand_count; i++) {
-        const ZydisDecodedOperand *op = &ti->ops[i];
+        const TransOperand *op = &ti->ops[i];
 
         if (op->size == 16 &&
             (op->type == ZYDIS_OPERAND_TYPE_MEMORY ||

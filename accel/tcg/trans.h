@@ -57,21 +57,86 @@ typedef struct AddressGroup {
     int64_t anchor;
 } AddressGroup;
 
+/* What is used here of Zydis' structures, which take a thousand bytes an instruction. */
+typedef struct TransOperandMem {
+    uint16_t segment, base, index; /* ZydisRegister */
+    uint8_t scale;
+    uint8_t type;           /* ZydisMemoryOperandType */
+    struct {
+        int64_t value;
+    } disp;
+} TransOperandMem;
+
+typedef struct TransOperand {
+    uint8_t type, encoding, visibility, actions, element_type;
+    uint16_t size;          /* bits */
+    union {
+        struct {
+            uint16_t value; /* ZydisRegister */
+        } reg;
+        TransOperandMem mem;
+        struct {
+            union {
+                uint64_t u;
+                int64_t s;
+            } value;
+        } imm;
+    };
+} TransOperand;
+
+typedef struct TransDecoded {
+    uint64_t attributes;
+    const ZydisAccessedFlags *cpu_flags;
+    uint16_t mnemonic;
+    uint8_t length, encoding, machine_mode, opcode_map, opcode;
+    uint8_t operand_width, address_width;
+    uint8_t operand_count, operand_count_visible;
+    struct {
+        uint8_t category, branch_type;
+    } meta;
+    struct {
+        uint8_t prefix_count;
+        struct {
+            uint8_t W, R, B;
+        } rex;
+        struct {
+            uint8_t mod, reg, rm, offset;
+        } modrm;
+        struct {
+            uint8_t offset;
+        } vex, evex;
+        struct {
+            uint8_t size;
+        } disp;
+        struct {
+            uint8_t size, offset;
+        } imm[1];
+    } raw;
+} TransDecoded;
+
+/*
+ * An instruction. What stands before @ops and in them is the same for all that begin with the same
+ * bytes, but for displacement and immediates (forms.c).
+ */
 typedef struct TransInsn {
-    ZydisDecodedInstruction zi;
-    ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
-    const Insn *insn;
-    const uint8_t *bytes;
-    uint16_t offset;        /* from the block's start */
+    TransDecoded zi;
     uint8_t kind;           /* TransKind */
     int8_t mem;             /* its memory operand, -1: none */
     uint8_t use, kill, write; /* arithmetic flags read, surely overwritten, perhaps overwritten */
-    uint8_t live_in, live_out;
+    uint8_t undefines, defines; /* those that it leaves undefined, and the others it writes */
     uint8_t vec;            /* VEC_*: what vector state it needs in the host's registers */
     bool x87;               /* it needs x87 state there */
     bool unlocked;          /* its prefix LOCK is left out */
+    bool counts;            /* a shift, which by a count of zero leaves the flags alone */
     uint8_t spilled;        /* visible operands that are guest registers in memory */
     uint16_t writes;        /* general registers that it writes, a bit each */
+    TransOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+    uint64_t key;           /* of its form, 0: none */
+    unsigned head;          /* that many bytes it begins with */
+    const Insn *insn;
+    const uint8_t *bytes;
+    uint16_t offset;        /* from the block's start */
+    uint8_t live_in, live_out;
     int8_t group;           /* StackGroup of its stack access, -1: none */
     int8_t address;         /* AddressGroup of its memory operand, -1: none */
     int8_t check;           /* StackGroup to check before it, -1: none */
@@ -104,9 +169,12 @@ typedef struct ColdStub {
 
 #define COLD_MAX 256
 
+typedef struct TransForms TransForms;
+
 typedef struct Trans {
     Jit *jit;
     X86CPU *cpu;
+    TransForms *forms;
     Block *block;
     TransBlock *tb;
     uint64_t rip;
@@ -139,7 +207,24 @@ typedef struct Trans {
     uint8_t bytes[BLOCK_MAX_INSNS * 15 + 16];
 } Trans;
 
-/* --- scan.c: decode, classify, flags, stack --------------------------------------- */
+/* --- forms.c, classify.c: what an instruction is -------------------------------------------- */
+
+/* A work space, with a table of what classifying came to. */
+Trans *trans_new(void);
+void trans_free(Trans *t);
+/* Begins to load what trans_read() will want of @ti, whose bytes are known. */
+void trans_look_ahead(const Trans *t, TransInsn *ti);
+/*
+ * Fills in what the current mode makes of the bytes of @ti, as the interpreter's decoder reads
+ * them; false if it is another instruction by now.
+ */
+bool trans_read(Trans *t, TransInsn *ti);
+/* Fills in how @ti is translated, from its decoded form and operands. */
+void trans_classify(Trans *t, TransInsn *ti);
+/* True if it is a shift or rotation by a count that may be zero. */
+bool trans_may_keep_flags(const TransInsn *ti);
+
+/* --- scan.c: flags, stack, addresses -------------------------------------------------- */
 
 bool trans_scan(Trans *t);
 
@@ -179,7 +264,15 @@ void trans_leave_homes(Trans *t, unsigned body);
 /* Number of the guest register that @reg, of any size, is (part of). */
 static inline unsigned trans_guest_reg(ZydisRegister reg)
 {
+    if (G_LIKELY(reg >= ZYDIS_REGISTER_AX && reg <= ZYDIS_REGISTER_R15)) {
+        return (reg - ZYDIS_REGISTER_AX) % 16; /* 16 of each size, and in order */
+    }
     return insn_register_offset(reg) / 8;
+}
+/* Bit of that register in TransInsn.writes; none for other kinds of registers. */
+static inline unsigned trans_register_bit(ZydisRegister reg)
+{
+    return trans_is_gpr(reg) ? 1u << trans_guest_reg(reg) : 0;
 }
 /* Host register of a guest register that has one, else H_NONE (R8 to R11). */
 unsigned trans_host_reg(unsigned guest);
@@ -195,12 +288,12 @@ void trans_need_flags(Trans *t);
 /* Guest register @guest in its host register or, from memory, in @temp. */
 unsigned trans_read_reg(Trans *t, unsigned guest, unsigned temp);
 /* The offset of operand @mem in its segment into @to (r10 is clobbered too). */
-void trans_address(Trans *t, const ZydisDecodedOperand *mem, unsigned to);
+void trans_address(Trans *t, const TransOperand *mem, unsigned to);
 /*
  * Checks an access to @mem and gives its host operand; flags are clobbered. With @align the access
  * must be aligned to its size.
  */
-HostMem trans_memory(Trans *t, const ZydisDecodedOperand *mem, unsigned size, bool write,
+HostMem trans_memory(Trans *t, const TransOperand *mem, unsigned size, bool write,
                      bool align);
 /* The same for [stack pointer + @disp]; a group's check is made when it is first used. */
 HostMem trans_stack(Trans *t, int32_t disp, unsigned size, bool write);

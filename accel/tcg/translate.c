@@ -5,7 +5,6 @@
 #include "accel/tcg/x87.h"
 
 #include <inttypes.h>
-#include <time.h>
 
 #include "util/log.h"
 
@@ -18,7 +17,7 @@
 static void lea_into(Trans *t, unsigned to)
 {
     const TransInsn *ti = trans_cur(t);
-    const ZydisDecodedOperand *mem = &ti->ops[1];
+    const TransOperand *mem = &ti->ops[1];
     bool short_address = ti->zi.address_width == 32;
     HostMem m = {.base = H_NONE, .index = H_NONE, .disp = (int32_t)mem->mem.disp.value};
     uint8_t temps[3];
@@ -53,7 +52,7 @@ static bool in_memory(const Trans *t, ZydisRegister reg)
 
 unsigned trans_lea_temps(const Trans *t, const TransInsn *ti)
 {
-    const ZydisDecodedOperandMem *mem = &ti->ops[1].mem;
+    const TransOperandMem *mem = &ti->ops[1].mem;
 
     return MAX(in_memory(t, mem->base) + in_memory(t, mem->index), 1);
 }
@@ -201,7 +200,7 @@ static void note_place(Trans *t)
 static bool names_sp(const Trans *t, const TransInsn *ti)
 {
     for (unsigned i = 0; i < ti->zi.operand_count_visible; i++) {
-        const ZydisDecodedOperand *op = &ti->ops[i];
+        const TransOperand *op = &ti->ops[i];
 
         if (op->type == ZYDIS_OPERAND_TYPE_REGISTER && op->reg.value >= ZYDIS_REGISTER_AL &&
             op->reg.value <= ZYDIS_REGISTER_R15 && trans_guest_reg(op->reg.value) == R_RSP) {
@@ -456,14 +455,6 @@ static void emit_block(Trans *t)
     }
 }
 
-static uint64_t host_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * (uint64_t)1000000000 + now.tv_nsec;
-}
-
 /* Outside 64-bit code RIP must not outgrow the bits that salts leave to it (salts.c). */
 static bool rip_has_room(const X86CPU *cpu, const Block *block, uint32_t mode)
 {
@@ -486,7 +477,8 @@ TransBlock *jit_translate(Jit *jit, Block *block, uint32_t mode, unsigned no_gro
         jit->flush_wanted = true;
         return NULL;
     }
-    begin = host_ns();
+    begin = __builtin_ia32_rdtsc();
+    code_buffer_prepare(&jit->buffer);
     tb = jit_block_new(jit, block, mode);
     tb->no_groups = no_groups;
     t->jit = jit;
@@ -513,6 +505,6 @@ TransBlock *jit_translate(Jit *jit, Block *block, uint32_t mode, unsigned no_gro
     jit_block_publish(jit, tb);
     jit->stats.translated++;
     jit->stats.translated_insns += block->count;
-    jit->stats.translate_ns += host_ns() - begin;
+    jit->stats.translate_ticks += __builtin_ia32_rdtsc() - begin;
     return tb;
 }

@@ -4,7 +4,7 @@
 
 #include "target-i386/interp/vector.h"
 
-bool x87_insn_uses(const ZydisDecodedInstruction *zi)
+bool x87_insn_uses(const TransDecoded *zi)
 {
     switch (zi->meta.category) {
     case ZYDIS_CATEGORY_X87_ALU:
@@ -18,7 +18,7 @@ bool x87_insn_uses(const ZydisDecodedInstruction *zi)
     return zi->mnemonic == ZYDIS_MNEMONIC_CVTPI2PS || zi->mnemonic == ZYDIS_MNEMONIC_CVTPI2PD;
 }
 
-bool x87_insn_copies(const ZydisDecodedInstruction *zi)
+bool x87_insn_copies(const TransDecoded *zi)
 {
     switch (zi->mnemonic) {
     case ZYDIS_MNEMONIC_FLDENV:
@@ -69,7 +69,7 @@ void trans_need_x87(Trans *t)
 void trans_fldcw(Trans *t)
 {
     TransInsn *ti = trans_cur(t);
-    const ZydisDecodedOperand *op = &ti->ops[ti->mem];
+    const TransOperand *op = &ti->ops[ti->mem];
     Asm *a = &t->a;
     HostMem m;
 

@@ -33,9 +33,9 @@ static inline void jit_x87_settle(X86CPU *cpu)
 bool x87_mode_fits(const X86CPU *cpu);
 
 /* True if the instruction is of those that need the x87 state, whatever its operands. */
-bool x87_insn_uses(const ZydisDecodedInstruction *zi);
+bool x87_insn_uses(const TransDecoded *zi);
 /* True if a copy of this x87 or MMX instruction does it. */
-bool x87_insn_copies(const ZydisDecodedInstruction *zi);
+bool x87_insn_copies(const TransDecoded *zi);
 /* True if an operand is x87 or MMX state, which a copy finds in the host's registers. */
 bool x87_register_fits(ZydisRegister reg);
 /* Loads the state for the current instruction, if it needs it and may not have it. */

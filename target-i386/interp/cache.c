@@ -14,10 +14,12 @@
 #include "target-i386/interp/checked.h"
 #include "target-i386/interp/decode.h"
 #include "util/log.h"
+#include "util/pool.h"
 
 #define HASH_SIZE       (1u << 16)
 #define FETCH_TLB_SIZE  256u
 #define MAX_INSNS       (1u << 19) /* decoded instructions kept by one CPU: 24 MiB */
+#define POOL_MAX        (48u << 20) /* bytes: more only where blocks of other sizes came and went */
 #define QUEUE_LIMIT     64u        /* pending invalidations before the whole cache goes */
 #define GENERATIONS     64u
 #define PATIENCE_MIN    16u
@@ -74,6 +76,7 @@ struct CodeCache {
     bool local;           /* what was looked up last lies in pages that are not all global */
     unsigned insns;       /* decoded and alive */
     unsigned block_insns; /* at most in a block */
+    Pool *pool;           /* of blocks */
     GPtrArray *retired;   /* blocks to free when none runs */
     const CodeWatcher *watcher; /* NULL: nobody wants to know */
     void *watcher_opaque;
@@ -124,7 +127,8 @@ CodeCache *code_cache_new(X86CPU *cpu, CodeDomain *domain)
     cache->domain = domain;
     cache->pages = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, g_free);
     cache->queue = g_array_new(false, false, sizeof(Invalidation));
-    cache->retired = g_ptr_array_new_with_free_func(g_free);
+    cache->pool = pool_new();
+    cache->retired = g_ptr_array_new();
     cache->scratch = g_malloc0(sizeof(Block) + sizeof(Insn));
     cache->block_insns = BLOCK_MAX_INSNS;
     g_mutex_init(&cache->lock);
@@ -142,27 +146,15 @@ CodeCache *code_cache_new(X86CPU *cpu, CodeDomain *domain)
     return cache;
 }
 
-static void free_chain(Block *block)
-{
-    while (block) {
-        Block *next = block->hash_next;
-
-        g_free(block);
-        block = next;
-    }
-}
-
 void code_cache_free(CodeCache *cache)
 {
     g_mutex_lock(&cache->domain->lock);
     g_ptr_array_remove(cache->domain->caches, cache);
     g_mutex_unlock(&cache->domain->lock);
-    for (unsigned i = 0; i < HASH_SIZE; i++) {
-        free_chain(cache->hash[i]);
-    }
     g_hash_table_destroy(cache->pages);
     g_array_free(cache->queue, true);
     g_ptr_array_free(cache->retired, true);
+    pool_destroy(cache->pool);
     g_free(cache->scratch);
     decoder_free(cache->decoder);
     g_mutex_clear(&cache->lock);
@@ -657,11 +649,21 @@ static uint64_t limit_room(X86CPU *cpu)
     return (uint64_t)limit - cpu->cpu_rip + 1;
 }
 
-/* With room for @more bytes behind the instructions. */
-static Block *block_new(const Insn *insns, unsigned count, unsigned bytes, uint32_t mode,
-                        unsigned more)
+static size_t block_size(unsigned count, unsigned more)
 {
-    Block *block = g_malloc(sizeof(*block) + count * sizeof(Insn) + more);
+    return sizeof(Block) + count * sizeof(Insn) + more;
+}
+
+static size_t checked_size(unsigned bytes)
+{
+    return sizeof(CheckedBlock) + bytes;
+}
+
+/* With room for @more bytes behind the instructions. */
+static Block *block_new(CodeCache *cache, const Insn *insns, unsigned count, unsigned bytes,
+                        uint32_t mode, unsigned more)
+{
+    Block *block = pool_alloc(cache->pool, block_size(count, more));
 
     memset(block, 0, sizeof(*block));
     block->mode = mode;
@@ -730,7 +732,7 @@ static Block *build_crossing(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
         unwatch_page(cpu->code, page2);
         cpu_raise_gp(cpu, 0);
     }
-    block = block_new(&insn, 1, insn.len, decode_mode(cpu), 0);
+    block = block_new(cpu->code, &insn, 1, insn.len, decode_mode(cpu), 0);
     block->ram = page_ram(&first) + (pc & (GUEST_PAGE_SIZE - 1));
     if (insn.len > room) {
         block->ram2 = page_ram(second);
@@ -783,8 +785,8 @@ static Block *build_checked(X86CPU *cpu, uint64_t pc, const FetchEntry *entry, C
     if (!checked_decode(cpu, cache->decoder, pc, cache->block_insns, &found)) {
         return NULL;
     }
-    block = block_new(found.insns, found.count, found.size, decode_mode(cpu),
-                      sizeof(CheckedBlock) + found.size);
+    block = block_new(cache, found.insns, found.count, found.size, decode_mode(cpu),
+                      checked_size(found.size));
     block->ram = page_ram(entry) + offset;
     checked_fill(cpu, cache->decoder, block, code, &found, &page->patched);
     block_insert(cache, block, page, NULL);
@@ -850,7 +852,7 @@ static Block *build_block(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
         bytes += insns[count].len;
         count++;
     } while (!(insns[count - 1].flags & INSN_END) && count < cache->block_insns && bytes < room);
-    block = block_new(insns, count, bytes, decode_mode(cpu), 0);
+    block = block_new(cache, insns, count, bytes, decode_mode(cpu), 0);
     block->ram = page_ram(entry) + offset;
     block_insert(cache, block, page, NULL);
     if (log_enabled(LOG_IN_ASM)) {
@@ -896,17 +898,31 @@ void code_block_bytes(X86CPU *cpu, const Block *block, uint8_t *out)
     }
 }
 
+static void free_retired(CodeCache *cache)
+{
+    for (unsigned i = 0; i < cache->retired->len; i++) {
+        Block *block = g_ptr_array_index(cache->retired, i);
+
+        pool_free(cache->pool, block,
+                  block_size(block->count, block->checked ? checked_size(block->bytes) : 0));
+    }
+    g_ptr_array_set_size(cache->retired, 0);
+    if (!cache->insns) {
+        pool_reset(cache->pool);
+    }
+}
+
 /* Between blocks: frees what was dropped, and everything when there is too much of it. */
 static void cache_collect(CodeCache *cache)
 {
-    if (cache->insns > MAX_INSNS) {
+    if (cache->insns > MAX_INSNS || pool_size(cache->pool) > POOL_MAX) {
         g_mutex_lock(&cache->lock);
         cache_flush(cache);
         g_mutex_unlock(&cache->lock);
     }
     if (cache->retired->len) {
         cache->cpu->insn = NULL;
-        g_ptr_array_set_size(cache->retired, 0);
+        free_retired(cache);
     }
 }
 

@@ -5,16 +5,12 @@
  */
 #include "target-i386/interp/decode-forms.h"
 
-#include <string.h>
-
-#define FORMS      2048u
-#define FORM_OPS   6u  /* few instructions have more, and they are rare */
+#define FORMS      512u
 #define HEAD_MAX   7u  /* bytes: the eighth of the key is the head's length and the decoder */
 
 typedef struct Form {
     uint64_t key;          /* 0: empty */
-    int8_t disp_op;        /* the operand that has the displacement, -1: none */
-    int8_t imm_op[2];      /* the operands that have the immediates */
+    FormNumbers numbers;
     ZydisDecodedInstruction zi;
     ZydisDecodedOperand ops[FORM_OPS];
 } __attribute__((aligned(64))) Form; /* to meet no more cache lines than it must */
@@ -91,50 +87,19 @@ static unsigned head_length(const uint8_t *bytes, bool long_mode)
     return n <= HEAD_MAX ? n : 0;
 }
 
-/* --- filling in ------------------------------------------------------------------------ */
-
-static uint64_t read_number(const uint8_t *bytes, unsigned bits, bool is_signed)
+uint64_t form_key(const uint8_t *bytes, bool long_mode, unsigned slot, unsigned *head)
 {
-    uint64_t value;
+    uint64_t key;
 
-    switch (bits) {
-    case 8:
-        return is_signed ? (uint64_t)(int8_t)bytes[0] : bytes[0];
-    case 16: {
-        uint16_t word;
-
-        memcpy(&word, bytes, 2);
-        return is_signed ? (uint64_t)(int16_t)word : word;
+    *head = head_length(bytes, long_mode);
+    if (!*head) {
+        return 0;
     }
-    case 32: {
-        uint32_t word;
-
-        memcpy(&word, bytes, 4);
-        return is_signed ? (uint64_t)(int32_t)word : word;
-    }
-    default:
-        memcpy(&value, bytes, 8);
-        return value;
-    }
+    memcpy(&key, bytes, 8);
+    return (key & ~(UINT64_MAX << *head * 8)) | (uint64_t)(*head << 3 | slot) << 56;
 }
 
-/* Displacement and immediates as they stand in @bytes. */
-static void fill_numbers(Form *form, const uint8_t *bytes)
-{
-    ZydisDecodedInstruction *zi = &form->zi;
-
-    if (form->disp_op >= 0) {
-        zi->raw.disp.value = read_number(bytes + zi->raw.disp.offset, zi->raw.disp.size, true);
-        form->ops[form->disp_op].mem.disp.value = zi->raw.disp.value;
-    }
-    for (unsigned i = 0; i < 2 && form->imm_op[i] >= 0; i++) {
-        zi->raw.imm[i].value.u = read_number(bytes + zi->raw.imm[i].offset, zi->raw.imm[i].size,
-                                             zi->raw.imm[i].is_signed);
-        form->ops[form->imm_op[i]].imm.value.u = zi->raw.imm[i].value.u;
-    }
-}
-
-/* --- learning -------------------------------------------------------------------------- */
+/* --- numbers --------------------------------------------------------------------------- */
 
 static bool head_is_right(const ZydisDecodedInstruction *zi, unsigned head)
 {
@@ -145,62 +110,90 @@ static bool head_is_right(const ZydisDecodedInstruction *zi, unsigned head)
            zi->operand_count <= FORM_OPS;
 }
 
-/* Finds the operands that the numbers go to; false if that is not plain. */
-static bool find_numbers(Form *form, const ZydisDecodedOperand *ops)
+/* The operands that the numbers go to. */
+static bool find_operands(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops,
+                          FormNumbers *numbers)
 {
-    const ZydisDecodedInstruction *zi = &form->zi;
     unsigned immediates = 0, expected = !!zi->raw.imm[0].size + !!zi->raw.imm[1].size;
 
-    form->disp_op = form->imm_op[0] = form->imm_op[1] = -1;
     for (unsigned i = 0; i < zi->operand_count; i++) {
         if (ops[i].type == ZYDIS_OPERAND_TYPE_POINTER) {
             return false;
         }
         if (ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY && ops[i].mem.disp.has_displacement) {
-            if (form->disp_op >= 0 || ops[i].mem.disp.value != zi->raw.disp.value) {
+            if (numbers->disp_op >= 0 || ops[i].mem.disp.value != zi->raw.disp.value) {
                 return false;
             }
-            form->disp_op = i;
+            numbers->disp_op = i;
         }
         if (ops[i].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && expected) {
             if (immediates == expected ||
                 ops[i].imm.value.u != zi->raw.imm[immediates].value.u) {
                 return false;
             }
-            form->imm_op[immediates++] = i;
+            numbers->imm_op[immediates++] = i;
         }
     }
-    return immediates == expected && (form->disp_op >= 0) == (zi->raw.disp.size > 0);
+    return immediates == expected && (numbers->disp_op >= 0) == (zi->raw.disp.size > 0);
 }
+
+bool form_find_numbers(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops,
+                       unsigned head, FormNumbers *numbers)
+{
+    *numbers = (FormNumbers){
+        .disp_op = -1, .imm_op = {-1, -1},
+        .disp_at = zi->raw.disp.offset, .disp_bits = zi->raw.disp.size,
+        .imm_at = {zi->raw.imm[0].offset, zi->raw.imm[1].offset},
+        .imm_bits = {zi->raw.imm[0].size, zi->raw.imm[1].size},
+        .imm_signed = {zi->raw.imm[0].is_signed, zi->raw.imm[1].is_signed},
+    };
+    return head_is_right(zi, head) && find_operands(zi, ops, numbers);
+}
+
+/* Displacement and immediates as they stand in @bytes. */
+static void fill_numbers(Form *form, const uint8_t *bytes)
+{
+    const FormNumbers *numbers = &form->numbers;
+    ZydisDecodedInstruction *zi = &form->zi;
+
+    if (numbers->disp_op >= 0) {
+        zi->raw.disp.value = form_disp(numbers, bytes);
+        form->ops[numbers->disp_op].mem.disp.value = zi->raw.disp.value;
+    }
+    for (unsigned i = 0; i < 2 && numbers->imm_op[i] >= 0; i++) {
+        zi->raw.imm[i].value.u = form_imm(numbers, i, bytes);
+        form->ops[numbers->imm_op[i]].imm.value.u = zi->raw.imm[i].value.u;
+    }
+}
+
+/* --- the table ------------------------------------------------------------------------- */
 
 ZyanStatus decode_forms_read(DecodeForms *forms, const ZydisDecoder *decoder, unsigned slot,
                              const uint8_t *bytes, unsigned size,
                              const ZydisDecodedInstruction **zi, const ZydisDecodedOperand **ops)
 {
     bool long_mode = decoder->machine_mode == ZYDIS_MACHINE_MODE_LONG_64;
-    unsigned head = size < 8 ? 0 : head_length(bytes, long_mode);
-    Form *form = NULL;
-    uint64_t key = 0;
+    unsigned head;
+    uint64_t key = size < 8 ? 0 : form_key(bytes, long_mode, slot, &head);
+    Form *form = key ? &forms->forms[form_hash(key) >> 55] : NULL;
     ZyanStatus status;
 
-    if (head) {
-        memcpy(&key, bytes, 8);
-        key = (key & ~(UINT64_MAX << head * 8)) | (uint64_t)(head << 3 | slot) << 56;
-        form = &forms->forms[(key * 0x9e3779b97f4a7c15) >> 53];
-        if (form->key == key && form->zi.length <= size) {
-            fill_numbers(form, bytes);
-            *zi = &form->zi;
-            *ops = form->ops;
-            return ZYAN_STATUS_SUCCESS;
-        }
+    if (form && form->key == key && form->zi.length <= size) {
+        fill_numbers(form, bytes);
+        *zi = &form->zi;
+        *ops = form->ops;
+        return ZYAN_STATUS_SUCCESS;
     }
     status = ZydisDecoderDecodeFull(decoder, bytes, size, &forms->zi, forms->ops);
     *zi = &forms->zi;
     *ops = forms->ops;
-    if (ZYAN_SUCCESS(status) && form && head_is_right(&forms->zi, head)) {
+    if (ZYAN_SUCCESS(status) && form &&
+        form_find_numbers(&forms->zi, forms->ops, head, &form->numbers)) {
+        form->key = key;
         form->zi = forms->zi;
-        form->key = find_numbers(form, forms->ops) ? key : 0;
         memcpy(form->ops, forms->ops, forms->zi.operand_count * sizeof(forms->ops[0]));
+    } else if (form) {
+        form->key = 0; /* its numbers may be others by now */
     }
     return status;
 }

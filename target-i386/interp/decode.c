@@ -11,9 +11,21 @@
 
 typedef enum { MODE_REAL16, MODE_LEGACY16, MODE_LEGACY32, MODE_LONG64, MODE_COUNT } DecoderMode;
 
+#define INSN_FORMS 16384u /* a kernel that boots has as many */
+
+/* What decoding comes to, for instructions that begin alike: one cache line. */
+typedef struct InsnForm {
+    uint64_t key;       /* 0: empty */
+    Insn insn;
+    uint8_t disp_at, disp_bits; /* 0 bits: none */
+    uint8_t imm_at, imm_bits;
+    bool imm_signed;
+} __attribute__((aligned(64))) InsnForm;
+
 struct Decoder {
     ZydisDecoder modes[MODE_COUNT];
     DecodeForms *forms;
+    InsnForm insns[INSN_FORMS];
 };
 
 typedef struct InsnRow {
@@ -41,7 +53,7 @@ Decoder *decoder_new(const X86CPU *cpu)
         [MODE_LEGACY32] = {ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32},
         [MODE_LONG64] = {ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64},
     };
-    Decoder *decoder = g_new0(Decoder, 1);
+    Decoder *decoder = g_aligned_alloc0(1, sizeof(Decoder), G_ALIGNOF(Decoder));
 
     for (unsigned i = 0; i < MODE_COUNT; i++) {
         ZydisDecoder *d = &decoder->modes[i];
@@ -64,7 +76,7 @@ void decoder_free(Decoder *decoder)
 {
     if (decoder) {
         decode_forms_free(decoder->forms);
-        g_free(decoder);
+        g_aligned_free(decoder);
     }
 }
 
@@ -222,12 +234,89 @@ static uint8_t prefix_flags(const ZydisDecodedInstruction *zi)
     return flags;
 }
 
-DecodeResult decode_insn(Decoder *decoder, X86CPU *cpu, const uint8_t *bytes, unsigned size,
+/* --- by form ------------------------------------------------------------------------ */
+
+/*
+ * Families whose choosers look at no displacement and no immediate, and leave them where
+ * fill_operands() puts them. They are nineteen in twenty instructions of a kernel.
+ */
+static bool ignores_numbers(InsnSelect *select)
+{
+    static InsnSelect *const families[] = {
+        insn_select_mov, insn_select_alu, insn_select_jcc, insn_select_call, insn_select_jmp,
+        insn_select_push, insn_select_pop, insn_select_lea, insn_select_ret, insn_select_extend,
+        insn_select_shift, insn_select_unary, insn_select_nop, insn_select_cmov,
+        insn_select_setcc, insn_select_multiply, insn_select_bit_test, insn_select_shift_double,
+        insn_select_bit_scan, insn_select_bswap, insn_select_convert, insn_select_divide,
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(families); i++) {
+        if (select == families[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static InsnForm *insn_form(Decoder *decoder, uint64_t key)
+{
+    return &decoder->insns[form_hash(key) >> 50];
+}
+
+/* Displacements count from the instruction's start, those by RIP from its end. */
+static int64_t form_insn_disp(const InsnForm *form, const uint8_t *bytes)
+{
+    return form_number(bytes + form->disp_at, form->disp_bits, true) +
+           (form->insn.base == R_RIP ? form->insn.len : 0);
+}
+
+static bool read_by_form(Decoder *decoder, uint64_t key, const uint8_t *bytes, unsigned size,
                          Insn *insn)
+{
+    const InsnForm *form = insn_form(decoder, key);
+
+    if (form->key != key || form->insn.len > size) {
+        return false;
+    }
+    *insn = form->insn;
+    if (form->disp_bits) {
+        insn->disp = form_insn_disp(form, bytes);
+    }
+    if (form->imm_bits) {
+        insn->imm = form_number(bytes + form->imm_at, form->imm_bits, form->imm_signed);
+    }
+    return true;
+}
+
+static void learn_form(Decoder *decoder, uint64_t key, unsigned head, const InsnSource *src,
+                       const Insn *insn)
+{
+    FormNumbers numbers;
+    InsnForm form = {.key = key, .insn = *insn};
+
+    if (!form_find_numbers(src->zi, src->ops, head, &numbers) || numbers.imm_op[1] >= 0 ||
+        src->zi->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) {
+        return;
+    }
+    form.disp_at = numbers.disp_at;
+    form.disp_bits = numbers.disp_bits;
+    form.imm_at = numbers.imm_at[0];
+    form.imm_bits = numbers.imm_bits[0];
+    form.imm_signed = numbers.imm_signed[0];
+    if ((form.disp_bits && insn->disp != form_insn_disp(&form, src->bytes)) ||
+        (form.imm_bits && insn->imm != form_imm(&numbers, 0, src->bytes))) {
+        return;
+    }
+    *insn_form(decoder, key) = form;
+}
+
+/* --- one instruction ------------------------------------------------------------------ */
+
+static DecodeResult decode_source(Decoder *decoder, X86CPU *cpu, const uint8_t *bytes,
+                                  unsigned size, Insn *insn, InsnSource *src)
 {
     const InsnRow *row;
     const ZydisDecodedInstruction *zi;
-    InsnSource src;
     ZyanStatus status;
 
     memset(insn, 0, sizeof(*insn));
@@ -236,8 +325,8 @@ DecodeResult decode_insn(Decoder *decoder, X86CPU *cpu, const uint8_t *bytes, un
     insn->base = insn->index = R_ZERO;
     insn->seg = SEG_DS;
     insn->len = 1;
-    status = decoder_read(decoder, cpu, bytes, size, &src);
-    zi = src.zi;
+    status = decoder_read(decoder, cpu, bytes, size, src);
+    zi = src->zi;
     if (status == ZYDIS_STATUS_NO_MORE_DATA) {
         return size >= 15 ? DECODE_TOO_LONG : DECODE_MORE;
     }
@@ -256,11 +345,30 @@ DecodeResult decode_insn(Decoder *decoder, X86CPU *cpu, const uint8_t *bytes, un
     insn->opsize = zi->operand_width / 8;
     insn->addrsize = zi->address_width / 8;
     insn->flags = prefix_flags(zi);
-    fill_operands(&src, insn);
-    insn->fn = row->select(&src, insn);
+    fill_operands(src, insn);
+    insn->fn = row->select(src, insn);
     if (!insn->fn) {
         insn->fn = insn_ud;
         insn->flags |= INSN_END;
     }
     return DECODE_OK;
+}
+
+DecodeResult decode_insn(Decoder *decoder, X86CPU *cpu, const uint8_t *bytes, unsigned size,
+                         Insn *insn)
+{
+    unsigned head;
+    uint64_t key = size < 8 ? 0 : form_key(bytes, cpu_code64(cpu), decoder_mode(cpu), &head);
+    InsnSource src;
+    DecodeResult result;
+
+    if (key && read_by_form(decoder, key, bytes, size, insn)) {
+        return DECODE_OK;
+    }
+    result = decode_source(decoder, cpu, bytes, size, insn, &src);
+    if (key && result == DECODE_OK && insn->fn != insn_ud &&
+        ignores_numbers(insn_rows[insn->mnemonic].select)) {
+        learn_form(decoder, key, head, &src, insn);
+    }
+    return result;
 }
