@@ -36,16 +36,16 @@ Link *jit_link_new(Jit *jit, TransBlock *from, uint64_t target)
 
 /* --- blocks ------------------------------------------------------------------------ */
 
-static size_t block_size(unsigned count)
+static size_t trans_block_size(unsigned count)
 {
     return sizeof(TransBlock) + (count + 1) * sizeof(((TransBlock *)NULL)->insns[0]);
 }
 
 TransBlock *jit_block_new(Jit *jit, Block *block, uint32_t mode)
 {
-    TransBlock *tb = pool_alloc(jit->pool, block_size(block->count));
+    TransBlock *tb = pool_alloc(jit->pool, trans_block_size(block->count));
 
-    memset(tb, 0, block_size(block->count));
+    memset(tb, 0, trans_block_size(block->count));
     tb->block = block;
     tb->rip = jit->cpu->cpu_rip;
     tb->mode = mode;
@@ -54,7 +54,7 @@ TransBlock *jit_block_new(Jit *jit, Block *block, uint32_t mode)
     tb->id = jit->blocks->len;
     g_ptr_array_add(jit->blocks, tb);
     jit->stats.blocks++;
-    jit->stats.block_bytes += block_size(block->count);
+    jit->stats.block_bytes += trans_block_size(block->count);
     return tb;
 }
 
@@ -84,8 +84,8 @@ void jit_block_free(Jit *jit, TransBlock *tb)
     forget_links(jit, tb);
     g_ptr_array_index(jit->blocks, tb->id) = NULL;
     jit->stats.blocks--;
-    jit->stats.block_bytes -= block_size(tb->count);
-    pool_free(jit->pool, tb, block_size(tb->count));
+    jit->stats.block_bytes -= trans_block_size(tb->count);
+    pool_free(jit->pool, tb, trans_block_size(tb->count));
 }
 
 void jit_block_drop(Jit *jit, TransBlock *tb)

@@ -649,21 +649,11 @@ static uint64_t limit_room(X86CPU *cpu)
     return (uint64_t)limit - cpu->cpu_rip + 1;
 }
 
-static size_t block_size(unsigned count, unsigned more)
-{
-    return sizeof(Block) + count * sizeof(Insn) + more;
-}
-
-static size_t checked_size(unsigned bytes)
-{
-    return sizeof(CheckedBlock) + bytes;
-}
-
 /* With room for @more bytes behind the instructions. */
 static Block *block_new(CodeCache *cache, const Insn *insns, unsigned count, unsigned bytes,
                         uint32_t mode, unsigned more)
 {
-    Block *block = pool_alloc(cache->pool, block_size(count, more));
+    Block *block = pool_alloc(cache->pool, sizeof(*block) + count * sizeof(Insn) + more);
 
     memset(block, 0, sizeof(*block));
     block->mode = mode;
@@ -786,7 +776,7 @@ static Block *build_checked(X86CPU *cpu, uint64_t pc, const FetchEntry *entry, C
         return NULL;
     }
     block = block_new(cache, found.insns, found.count, found.size, decode_mode(cpu),
-                      checked_size(found.size));
+                      sizeof(CheckedBlock) + found.size);
     block->ram = page_ram(entry) + offset;
     checked_fill(cpu, cache->decoder, block, code, &found, &page->patched);
     block_insert(cache, block, page, NULL);
@@ -903,8 +893,7 @@ static void free_retired(CodeCache *cache)
     for (unsigned i = 0; i < cache->retired->len; i++) {
         Block *block = g_ptr_array_index(cache->retired, i);
 
-        pool_free(cache->pool, block,
-                  block_size(block->count, block->checked ? checked_size(block->bytes) : 0));
+        pool_free(cache->pool, block, block_size(block));
     }
     g_ptr_array_set_size(cache->retired, 0);
     if (!cache->insns) {

@@ -47,9 +47,15 @@ struct Block {
     uint32_t heat;        /* how often it was interpreted */
     uint8_t rewrites;     /* how often translated code of its page was overwritten lately */
     struct JumpEntry *jump; /* that this block was entered in last; no other names it */
-    CheckedBlock *checked; /* NULL: its bytes are watched */
+    CheckedBlock *checked; /* NULL: its bytes are watched; else it stands behind @insns */
     Insn insns[];
 };
+
+static inline size_t block_size(const Block *block)
+{
+    return sizeof(*block) + block->count * sizeof(Insn) +
+           (block->checked ? sizeof(CheckedBlock) + block->bytes : 0);
+}
 
 /* The caches of all CPUs that share a memory. */
 typedef struct CodeDomain CodeDomain;
