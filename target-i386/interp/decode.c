@@ -324,7 +324,7 @@ static DecodeResult decode_source(Decoder *decoder, X86CPU *cpu, const uint8_t *
     insn->flags = INSN_END;
     insn->base = insn->index = R_ZERO;
     insn->seg = SEG_DS;
-    insn->len = 1;
+    insn->len = MIN(size, 15); /* undefined: any byte may be why, and is what to look at again */
     status = decoder_read(decoder, cpu, bytes, size, src);
     zi = src->zi;
     if (status == ZYDIS_STATUS_NO_MORE_DATA) {

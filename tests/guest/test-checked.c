@@ -315,6 +315,30 @@ static void test_rewritten(void)
     check("rewritten-functions", wrong, 0);
 }
 
+/*
+ * What makes an instruction undefined may be its last byte: LOCK XADD of a register becomes one of
+ * memory and the other way round.
+ */
+static void test_undefined(uint8_t *at, const char *name)
+{
+    uint64_t wrong = 0;
+
+    put(at, "\xb8\1\0\0\0\xf0\x0f\xc1\x07\xc3", 10); /* mov eax, 1; lock xadd [rdi], eax; ret */
+    for (uint64_t n = 0; n < MANY; n++) {
+        uint64_t cell = n, defined = n % 3;
+
+        at[8] = defined ? 0x07 : 0xc7;
+        asm volatile("" : : : "memory");
+        for (unsigned k = 0; k < n % 8 + 1; k++) {
+            uint32_t vector = TRAP(call(at, (uint64_t)(uintptr_t)&cell));
+
+            wrong += defined ? vector < 32 : vector != 6;
+        }
+        wrong += cell != n + (defined ? n % 8 + 1 : 0);
+    }
+    check(name, wrong, 0);
+}
+
 /* The page serves another purpose, and then has other code. */
 static void test_reused(void)
 {
@@ -336,7 +360,9 @@ static void test_reused(void)
 
 void main(void)
 {
+    test_undefined(code + 2048, "undefined-watched");
     test_immediates();
+    test_undefined(code + 2048, "undefined-compared");
     test_instructions();
     test_loop();
     test_own_writes();

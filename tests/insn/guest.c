@@ -38,7 +38,8 @@ static struct {
 } guest;
 
 /* A repeated instruction comes back to the run loop now and then. */
-enum { MAX_STRETCHES = 10000 };
+/* Of a run; translated code may be left and entered again in what is one block interpreted. */
+enum { MAX_STRETCHES = 10000, TRANSLATED_STRETCHES = 32 };
 
 static void put_entry(uint64_t table, unsigned index, uint64_t value)
 {
@@ -253,8 +254,8 @@ void guest_run(const InsnCase *test, InsnState *out)
 
 /* --- sequences ----------------------------------------------------------------------- */
 
-/* Blocks from the start to the first fault, which in the filler is none. */
-static void run_from_start(const InsnCase *test, InsnState *out)
+/* At most @stretches from the start to the first fault, which in the filler is none. */
+static void run_from_start(const InsnCase *test, InsnState *out, unsigned stretches)
 {
     X86CPU *cpu = guest.cpu;
     bool raised = false;
@@ -267,7 +268,7 @@ static void run_from_start(const InsnCase *test, InsnState *out)
     cpu_update_mode(cpu);
     code_drain(cpu);
     *out = test->state;
-    for (unsigned i = 0; i < MAX_STRETCHES && !raised; i++) {
+    for (unsigned i = 0; i < stretches && !raised; i++) {
         raised = !interp_block(cpu);
     }
     save_state(cpu, test, out, raised);
@@ -306,7 +307,7 @@ void guest_run_sequence(const InsnCase *test, InsnState *out)
 {
     guest.cpu->engine = NULL;
     place_sequence(test);
-    run_from_start(test, out);
+    run_from_start(test, out, MAX_STRETCHES);
 }
 
 void guest_set_jit(bool exact, bool no_groups, bool one_insn, bool alone)
@@ -347,9 +348,9 @@ void guest_translate_sequence(const InsnCase *test, InsnState *out, InsnState *a
 {
     guest.cpu->engine = jit_run;
     place_sequence(test);
-    run_from_start(test, out);
+    run_from_start(test, out, MAX_STRETCHES * TRANSLATED_STRETCHES);
     if (code_is_whole(test)) {
-        run_from_start(test, again);
+        run_from_start(test, again, MAX_STRETCHES * TRANSLATED_STRETCHES);
     } else {
         *again = *out;
     }

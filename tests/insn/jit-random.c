@@ -143,6 +143,12 @@ static void compare_code(Sides *sides, const uint8_t *want, const uint8_t *got)
     }
 }
 
+static void print_end(const char *side, const InsnState *state)
+{
+    printf("    %s: ends at %08" G_GINT64_MODIFIER "x, vector %d, flags %x\n", side, state->rip,
+           state->vector, state->eflags);
+}
+
 /* --- running -------------------------------------------------------------------------------- */
 
 static bool run_one(Sequence *seq, int64_t number, bool exact)
@@ -177,6 +183,9 @@ static bool run_one(Sequence *seq, int64_t number, bool exact)
                option_seed);
         sequence_print(seq);
         printf("%s", notes->str);
+        print_end("interpreted", &interpreted);
+        print_end("translated", &first);
+        print_end("translated, again", &second);
     }
     return notes->len == 0;
 }

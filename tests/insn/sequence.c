@@ -545,22 +545,38 @@ void sequence_make_loop(Sequence *seq, Random *random)
 
 /* --- flags that nobody may read ------------------------------------------------------------- */
 
-/* The instruction at the label that @insn names, seq->count for the end. */
-static unsigned label_of(const Sequence *seq, const SequenceInsn *insn)
+/* The number of the instruction at @offset, seq->count for the end. */
+static unsigned insn_at(const Sequence *seq, int64_t offset)
 {
-    int64_t base = insn->zi.mnemonic == ZYDIS_MNEMONIC_MOV ? -(int64_t)seq->test.rip
-                                                           : insn->offset + insn->len;
-    int32_t distance = 0;
     unsigned i = 0;
 
-    memcpy(&distance, seq->test.bytes + insn->offset + insn->len - insn->relative, insn->relative);
-    if (insn->relative == 1) {
-        distance = (int8_t)distance;
-    }
-    while (i < seq->count && seq->insns[i].offset != base + distance) {
+    while (i < seq->count && seq->insns[i].offset != offset) {
         i++;
     }
     return i;
+}
+
+/* The instruction at the label that @insn names: a branch, or what loads its address; -1: none. */
+static int label_of(const Sequence *seq, const SequenceInsn *insn)
+{
+    int64_t next = insn->offset + insn->len;
+    int32_t distance;
+
+    if (insn->zi.raw.imm[0].is_relative) {
+        return insn_at(seq, next + insn->ops[0].imm.value.s);
+    }
+    if (insn->relative != 4) {
+        return -1;
+    }
+    memcpy(&distance, seq->test.bytes + next - 4, 4);
+    return insn_at(seq, insn->zi.mnemonic == ZYDIS_MNEMONIC_MOV
+                            ? distance - (int64_t)seq->test.rip
+                            : next + distance);
+}
+
+static bool is_computed(const SequenceInsn *insn)
+{
+    return insn->zi.meta.branch_type && !insn->zi.raw.imm[0].is_relative;
 }
 
 /* Adds flags to those that are undefined before instruction @to; true if there are more now. */
@@ -572,30 +588,45 @@ static bool add_undefined(uint32_t *before, unsigned to, uint32_t flags)
     return before[to] != old;
 }
 
-/*
- * True if on some way through the sequence an instruction reads a flag that is undefined there:
- * what it does is then the host's affair. seq->undefined, by which instructions are chosen, knows
- * of no branches yet.
- */
-static bool reads_undefined(const Sequence *seq)
+/* @flags reach what @insn may lead to: a computed branch goes to any label whose address is taken. */
+static bool spread(const Sequence *seq, const SequenceInsn *insn, uint32_t flags, uint32_t *before)
 {
-    uint32_t before[SEQUENCE_MAX + 1] = {0};
+    int label = label_of(seq, insn);
+    bool more = add_undefined(before, insn - seq->insns + 1, flags);
+
+    if (label >= 0) {
+        more |= add_undefined(before, label, flags);
+    }
+    for (unsigned i = 0; is_computed(insn) && i < seq->count; i++) {
+        if (!seq->insns[i].zi.meta.branch_type && seq->insns[i].relative) {
+            more |= add_undefined(before, label_of(seq, &seq->insns[i]), flags);
+        }
+    }
+    return more;
+}
+
+/*
+ * Follows all ways through the sequence for seq->undefined, which knew of no branches while
+ * instructions were chosen by it. False if an instruction reads a flag that is undefined there: what
+ * it does is then the host's affair.
+ */
+static bool follow_undefined(Sequence *seq)
+{
     bool more = true;
 
     while (more) {
         more = false;
         for (unsigned i = 0; i < seq->count; i++) {
             const SequenceInsn *insn = &seq->insns[i];
-            uint32_t behind = undefined_behind(insn, before[i], false);
 
-            if (insn->zi.cpu_flags && (insn->zi.cpu_flags->tested & before[i])) {
-                return true;
+            if (insn->zi.cpu_flags && (insn->zi.cpu_flags->tested & seq->undefined[i])) {
+                return false;
             }
-            more |= add_undefined(before, i + 1, behind);
-            more |= insn->relative && add_undefined(before, label_of(seq, insn), behind);
+            more |= spread(seq, insn, undefined_behind(insn, seq->undefined[i], false),
+                           seq->undefined);
         }
     }
-    return false;
+    return true;
 }
 
 static void make_any(Sequence *seq, const Form *wanted, unsigned length, bool patched,
@@ -655,7 +686,7 @@ void sequence_make(Sequence *seq, const Form *wanted, unsigned length, bool patc
 {
     do {
         make_any(seq, wanted, length, patched, random);
-    } while (reads_undefined(seq));
+    } while (!follow_undefined(seq));
 }
 
 uint32_t sequence_undefined(const Sequence *seq, uint64_t rip)
