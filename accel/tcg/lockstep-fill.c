@@ -116,12 +116,14 @@ const void *lockstep_fill(Jit *jit, const TransBlock *tb, const SiteInfo *site, 
 bool lockstep_string(Jit *jit, const TransBlock *tb, const SiteInfo *site)
 {
     X86CPU *cpu = jit->cpu;
-    uint64_t rcx = cpu->regs[R_RCX], rsi = cpu->regs[R_RSI], rdi = cpu->regs[R_RDI];
+    uint64_t rax = cpu->regs[R_RAX], rcx = cpu->regs[R_RCX];
+    uint64_t rsi = cpu->regs[R_RSI], rdi = cpu->regs[R_RDI];
     unsigned count = jit->lockstep->count;
 
     if (jit_string(cpu, tb, site)) {
         return true;
     }
+    cpu->regs[R_RAX] = rax; /* of LODS */
     cpu->regs[R_RCX] = rcx;
     cpu->regs[R_RSI] = rsi;
     cpu->regs[R_RDI] = rdi;

@@ -391,6 +391,26 @@ static void test_string_over_own_block(void)
     check("string-over-own-block", wrong, 0);
 }
 
+static void load_into_hole(void)
+{
+    asm volatile("rep lodsb" : : "S"(TEST_PAGE(9) - 5), "c"(9ull), "a"(0x1100ull) : "memory");
+}
+
+/* REP LODSB comes as far as there are bytes, and has the last of them in AL. */
+static void test_string_into_hole(void)
+{
+    unsigned wrong = 0;
+
+    set_pte(8, SPARE(PAGE_STACKS) | P | W);
+    set_pte(9, 0);
+    for (unsigned n = 0; n < HOT; n++) {
+        ((volatile uint8_t *)TEST_PAGE(9))[-1] = (uint8_t)n;
+        wrong += try_call(load_into_hole) != 14 || trap.cr2 != TEST_PAGE(9) || trap.rcx != 4;
+        wrong += trap.rsi != TEST_PAGE(9) || trap.rax != (0x1100 | (n & 0xff));
+    }
+    check("string-into-a-hole", wrong, 0);
+}
+
 /* --- calls and returns ------------------------------------------------------------------------ */
 
 asm(".text\n"
@@ -600,6 +620,7 @@ void main(void)
     test_rom();
     test_dma_into_own_block();
     test_string_over_own_block();
+    test_string_into_hole();
     test_recursion();
     test_chain();
     test_own_entry();
