@@ -3,7 +3,6 @@
 #include "util/pool.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
 
@@ -113,6 +112,17 @@ void pool_free(Pool *pool, void *object, size_t size)
 
     unused->next = pool->unused[class];
     pool->unused[class] = unused;
+}
+
+bool pool_trim(Pool *pool, void *object, size_t size, size_t smaller)
+{
+    uint8_t *begin = object;
+
+    if (begin + (class_of(size) + 1) * GRAIN != pool->at) {
+        return false;
+    }
+    pool->at = begin + (class_of(smaller) + 1) * GRAIN;
+    return true;
 }
 
 void pool_reset(Pool *pool)

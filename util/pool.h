@@ -6,6 +6,7 @@
 #ifndef UTIL_POOL_H
 #define UTIL_POOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct Pool Pool;
@@ -19,6 +20,11 @@ void pool_destroy(Pool *pool);
 void *pool_alloc(Pool *pool, size_t size);
 /* @size is what it was allocated with. Only objects of about that size use its place again. */
 void pool_free(Pool *pool, void *object, size_t size);
+/*
+ * Makes @object, of @size bytes, one of @smaller; false, and it stays as it is, if another one was
+ * allocated since or its place had been used before.
+ */
+bool pool_trim(Pool *pool, void *object, size_t size, size_t smaller);
 /* Drops all objects and gives the memory back to the host, but for a first piece. */
 void pool_reset(Pool *pool);
 /* Bytes taken from the host. */

@@ -20,15 +20,26 @@ TransBlock *jit_find(Jit *jit, Block *block, uint32_t mode)
 
 /* --- links ---------------------------------------------------------------------- */
 
+/* Bytes of a block without its links. */
+static size_t bare_size(unsigned count)
+{
+    size_t size = offsetof(TransBlock, insns) + (count + 1) * sizeof(((TransBlock *)NULL)->insns[0]);
+
+    return (size + 7) & ~(size_t)7;
+}
+
+static Link *block_link(TransBlock *tb, unsigned number)
+{
+    return (Link *)((uint8_t *)tb + bare_size(tb->count)) + number;
+}
+
 Link *jit_link_new(Jit *jit, TransBlock *from, uint64_t target)
 {
-    Link *link = &from->links[from->link_count++];
+    Link *link = block_link(from, from->link_count++);
 
-    g_assert(from->link_count <= LINKS_MAX);
-    link->target = target;
-    link->mode = from->mode;
-    link->cs_base = from->cs_base;
-    link->used_index = -1;
+    g_assert(from->link_count <= from->link_room);
+    *link = (Link){.target = target, .mode = from->mode, .cs_base = from->cs_base,
+                   .used_index = -1};
     g_ptr_array_add(jit->links, link);
     link->id = jit->links->len; /* from 1 */
     return link;
@@ -36,16 +47,17 @@ Link *jit_link_new(Jit *jit, TransBlock *from, uint64_t target)
 
 /* --- blocks ------------------------------------------------------------------------ */
 
-static size_t trans_block_size(unsigned count)
+static size_t trans_block_size(unsigned count, unsigned links)
 {
-    return sizeof(TransBlock) + (count + 1) * sizeof(((TransBlock *)NULL)->insns[0]);
+    return bare_size(count) + links * sizeof(Link);
 }
 
 TransBlock *jit_block_new(Jit *jit, Block *block, uint32_t mode)
 {
-    TransBlock *tb = pool_alloc(jit->pool, trans_block_size(block->count));
+    TransBlock *tb = pool_alloc(jit->pool, trans_block_size(block->count, LINKS_MAX));
 
-    memset(tb, 0, trans_block_size(block->count));
+    memset(tb, 0, bare_size(block->count));
+    tb->link_room = LINKS_MAX;
     tb->block = block;
     tb->rip = jit->cpu->cpu_rip;
     tb->mode = mode;
@@ -54,12 +66,25 @@ TransBlock *jit_block_new(Jit *jit, Block *block, uint32_t mode)
     tb->id = jit->blocks->len;
     g_ptr_array_add(jit->blocks, tb);
     jit->stats.blocks++;
-    jit->stats.block_bytes += trans_block_size(block->count);
+    jit->stats.block_bytes += trans_block_size(block->count, LINKS_MAX);
     return tb;
+}
+
+/* Gives back the room for links that it has not. */
+static void block_trim(Jit *jit, TransBlock *tb)
+{
+    size_t size = trans_block_size(tb->count, tb->link_room);
+    size_t wanted = trans_block_size(tb->count, tb->link_count);
+
+    if (pool_trim(jit->pool, tb, size, wanted)) {
+        tb->link_room = tb->link_count;
+        jit->stats.block_bytes -= size - wanted;
+    }
 }
 
 void jit_block_publish(Jit *jit, TransBlock *tb)
 {
+    block_trim(jit, tb);
     tb->next = tb->block->translations;
     tb->block->translations = tb;
 }
@@ -68,7 +93,7 @@ void jit_block_publish(Jit *jit, TransBlock *tb)
 static void forget_links(Jit *jit, TransBlock *tb)
 {
     for (unsigned i = 0; i < tb->link_count; i++) {
-        Link *link = &tb->links[i];
+        Link *link = block_link(tb, i);
 
         jit_unlink(jit, link);
         jit_slot_unused(jit, link);
@@ -84,8 +109,8 @@ void jit_block_free(Jit *jit, TransBlock *tb)
     forget_links(jit, tb);
     g_ptr_array_index(jit->blocks, tb->id) = NULL;
     jit->stats.blocks--;
-    jit->stats.block_bytes -= trans_block_size(tb->count);
-    pool_free(jit->pool, tb, trans_block_size(tb->count));
+    jit->stats.block_bytes -= trans_block_size(tb->count, tb->link_room);
+    pool_free(jit->pool, tb, trans_block_size(tb->count, tb->link_room));
 }
 
 void jit_block_drop(Jit *jit, TransBlock *tb)

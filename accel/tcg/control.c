@@ -29,8 +29,10 @@ static void leave_to(Trans *t, uint64_t target, uint8_t *jcc)
     link->shadow = trans_cur(t)->zi.mnemonic == ZYDIS_MNEMONIC_STI;
     link->flags_in_memory = t->flags == FLAGS_MEMORY;
     if (same_page(t, target)) {
-        link->at = jcc ? jcc : emit_jmp(&t->a);
-        stub = trans_cold(t, COLD_LINK, link->at);
+        uint8_t *at = jcc ? jcc : emit_jmp(&t->a);
+
+        link->at = at - t->jit->buffer.rw;
+        stub = trans_cold(t, COLD_LINK, at);
     } else {
         link->slot = t->jit->slot_count++;
         if (!jcc) {

@@ -56,15 +56,15 @@ static inline uint8_t *write_opcode(uint8_t *p, uint8_t rex, unsigned opcode)
     return p;
 }
 
-void emit_op_mem(Asm *a, bool wide, unsigned opcode, unsigned reg, HostMem m)
+void emit_op_mem_at(Asm *a, bool wide, unsigned opcode, unsigned reg, const HostMem *m)
 {
     uint8_t *p = a->p;
 
-    if (m.gs) {
+    if (m->gs) {
         *p++ = 0x65;
     }
-    p = write_opcode(p, (wide ? 8 : 0) | (reg & 8 ? 4 : 0) | mem_rex(&m), opcode);
-    a->p = write_modrm_mem(p, reg, &m);
+    p = write_opcode(p, (wide ? 8 : 0) | (reg & 8 ? 4 : 0) | mem_rex(m), opcode);
+    a->p = write_modrm_mem(p, reg, m);
 }
 
 static inline uint8_t *write_op_reg(uint8_t *p, bool wide, unsigned opcode, unsigned reg,

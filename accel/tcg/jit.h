@@ -64,16 +64,16 @@ typedef struct Link {
     TransBlock *to;          /* NULL: leads to its stub */
     struct Link *next, *prev; /* of those that lead to the same block */
     uint64_t target;         /* RIP */
-    uint8_t *at;             /* of the rel32, writable mapping; NULL: a slot */
-    const uint8_t *stub;     /* executable mapping */
+    uint32_t at;             /* of the rel32, from the buffer's start; 0: a slot */
+    uint32_t stub;           /* the same */
     uint32_t id;
     uint32_t slot;
     uint32_t mode;           /* of the block that it may lead to */
     uint32_t cs_base;        /* the same */
     int32_t used_index;      /* in Jit.slots_used, -1: is not there */
-    bool global;             /* in which list there */
-    bool flags_in_memory;    /* goes to the entry that takes them from there */
-    bool shadow;             /* behind STI: no event may be taken before the target */
+    bool global : 1;         /* in which list there */
+    bool flags_in_memory : 1; /* goes to the entry that takes them from there */
+    bool shadow : 1;         /* behind STI: no event may be taken before the target */
 } Link;
 
 #define LINKS_MAX 2
@@ -84,27 +84,31 @@ typedef struct Link {
  */
 enum { JIT_NO_STACK = 1u << 0, JIT_NO_ADDRESS = 1u << 1, JIT_BESIDE_CODE = 1u << 2 };
 
+/*
+ * There are tens of thousands, in memory that the host clears for them: that is a fifth of what
+ * translation costs, so they are kept small.
+ */
 struct TransBlock {
     Block *block;
     TransBlock *next;        /* of the same decoded block */
     uint64_t rip;            /* of the first instruction */
-    uint32_t mode;
-    uint32_t cs_base;        /* 0 in 64-bit code */
-    uint32_t id;
     const uint8_t *entry;    /* flags in the host's, executable mapping */
     const uint8_t *entry_m;  /* flags in memory */
     Link *incoming;
+    uint32_t mode;
+    uint32_t cs_base;        /* 0 in 64-bit code */
+    uint32_t id;
+    uint32_t group_time;     /* host TSC / 1024 when the count began */
+    uint32_t moved : 30;     /* how often its page was mapped anew */
+    bool may_leave_first : 1; /* before its first instruction */
+    bool vectors : 1;        /* vector or x87 instructions are in it */
     uint16_t group_failed;   /* how often a check for several accesses failed lately */
-    uint64_t group_time;     /* host TSC when the count began */
     uint16_t beside;         /* writes beside code that were let through */
     uint8_t ungroup;         /* too often: to be translated without such (JIT_NO_*) */
     uint8_t no_groups;       /* JIT_NO_*: what it was translated without */
-    Link links[LINKS_MAX];
     uint8_t link_count;
+    uint8_t link_room;       /* Links behind insns (blocks.c) */
     uint8_t count;           /* instructions */
-    bool may_leave_first;    /* before its first instruction */
-    uint32_t moved : 31;     /* how often its page was mapped anew */
-    bool vectors;            /* vector or x87 instructions are in it */
     struct {
         uint32_t host;       /* where it begins, from the buffer's start */
         int16_t sp_lag;      /* guest stack pointer - r8 there */
@@ -122,7 +126,7 @@ typedef struct SlotList {
 typedef struct Jump2 {
     uint64_t tag;
     uint32_t id;             /* of the block, which may be no more */
-    uint32_t moved : 31;     /* valid if that is the block's still */
+    uint32_t moved : 30;     /* valid if that is the block's still */
     uint32_t global : 1;
 } Jump2;
 

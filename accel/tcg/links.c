@@ -8,7 +8,7 @@
 static void link_to(Jit *jit, Link *link, const uint8_t *code)
 {
     if (link->at) {
-        patch_rel32(link->at, code_rw(&jit->buffer, code));
+        patch_rel32(jit->buffer.rw + link->at, code_rw(&jit->buffer, code));
     } else {
         jit->cpu->jit.slots[link->slot] = code;
     }
@@ -21,7 +21,7 @@ void jit_unlink(Jit *jit, Link *link)
     if (!to) {
         return;
     }
-    link_to(jit, link, link->stub);
+    link_to(jit, link, jit->buffer.rx + link->stub);
     if (link->prev) {
         link->prev->next = link->next;
     } else {

@@ -16,8 +16,8 @@
 #define HOT_AFTER       4u  /* interpretations */
 #define REWRITES_MAX    4u  /* that make them twice as many each */
 #define GROUP_FAILURES 16u  /* that are looked at together */
-/* Host TSC ticks in which they are too many: one failure costs some 1000. */
-#define GROUP_PATIENCE (GROUP_FAILURES * 20000u)
+/* Host TSC ticks, in units of 1024, in which they are too many: one failure costs some 1000. */
+#define GROUP_PATIENCE (GROUP_FAILURES * 20u)
 #define SPACES       1024u  /* that salts can tell apart */
 
 /* Whose state this thread's GS points to. */
@@ -90,7 +90,7 @@ void jit_kick(Vcpu *vcpu, uint32_t bits)
 
 void jit_group_failed(Jit *jit, TransBlock *tb, unsigned kind)
 {
-    uint64_t now = __builtin_ia32_rdtsc();
+    uint32_t now = __builtin_ia32_rdtsc() >> 10;
 
     jit->stats.group_failed++;
     if (++tb->group_failed < GROUP_FAILURES) {

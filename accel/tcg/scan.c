@@ -295,19 +295,21 @@ static int64_t moved_by(const int64_t *moved, ZydisRegister reg)
     return reg == ZYDIS_REGISTER_NONE ? 0 : moved[trans_guest_reg(reg)];
 }
 
-/* Follows @reg over the instruction; false if its value is another one now. */
-static bool follow(const TransInsn *ti, ZydisRegister reg, int64_t *moved)
+/* False if the instruction makes the value of @reg another one, else how far it moves it. */
+static bool holds(const TransInsn *ti, ZydisRegister reg, int64_t *step)
+{
+    *step = 0;
+    return !trans_writes_register(ti, reg) ||
+           (trans_register_step(ti, reg, step) && ABS(*step) <= GROUP_SPAN);
+}
+
+static void follow(const TransInsn *ti, ZydisRegister reg, int64_t *moved)
 {
     int64_t step;
 
-    if (!trans_writes_register(ti, reg)) {
-        return true;
+    if (holds(ti, reg, &step)) {
+        moved[trans_guest_reg(reg)] += step;
     }
-    if (!trans_register_step(ti, reg, &step) || ABS(step) > GROUP_SPAN) {
-        return false;
-    }
-    moved[trans_guest_reg(reg)] += step;
-    return true;
 }
 
 /* Each register that changes, by all names that addresses have for it. */
@@ -323,13 +325,6 @@ static void follow_all(const Trans *t, const TransInsn *ti, int64_t *moved)
             follow(ti, ZYDIS_REGISTER_EAX + guest, moved);
         }
     }
-}
-
-static bool holds(const TransInsn *ti, ZydisRegister reg)
-{
-    int64_t ignored[R_COUNT] = {0};
-
-    return follow(ti, reg, ignored);
 }
 
 /* The groups that may still grow, and the registers of all of them. */
@@ -369,12 +364,14 @@ static void close_addresses(Trans *t, OpenGroups *open, const TransInsn *ti)
     open->registers = 0;
     for (unsigned g = 0; g < G_N_ELEMENTS(open->group); g++) {
         const AddressGroup *group;
+        int64_t step;
 
         if (open->group[g] < 0) {
             continue;
         }
         group = &t->addresses[open->group[g]];
-        if (trans_is_outside(ti) || !holds(ti, group->base) || !holds(ti, group->index)) {
+        if (trans_is_outside(ti) || !holds(ti, group->base, &step) ||
+            !holds(ti, group->index, &step)) {
             open->group[g] = -1;
         } else {
             open->registers |= registers_of(group);

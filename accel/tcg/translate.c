@@ -333,14 +333,14 @@ static void emit_link_stub(Trans *t, Asm *a, const ColdStub *stub)
     if (!link->at && stub->at) { /* a conditional jump to another page */
         emit_op_mem(a, false, 0xff, 4, GS(jit.slots[link->slot]));
     }
-    link->stub = code_rx(&t->jit->buffer, a->p);
+    link->stub = a->p - t->jit->buffer.rw;
     emit_op_mem(a, false, 0xc7, 0, GS(jit.exit_link));
     put32(a, link->id);
     patch_rel32(emit_jmp(a), code_rw(&t->jit->buffer, stub->flags_in_memory
                                                           ? t->jit->follow
                                                           : t->jit->follow_flags));
     if (!link->at) {
-        t->cpu->jit.slots[link->slot] = link->stub;
+        t->cpu->jit.slots[link->slot] = t->jit->buffer.rx + link->stub;
     }
 }
 

@@ -43,6 +43,12 @@ static void test_apart(void)
         object->size = g_rand_int_range(random, 1, round % 8 ? 400 : POOL_OBJECT_MAX + 1);
         object->at = pool_alloc(pool, object->size);
         g_assert_cmpuint((uintptr_t)object->at % 16, ==, 0);
+        if (round % 2) {
+            size_t smaller = g_rand_int_range(random, 1, object->size + 1);
+
+            object->size = pool_trim(pool, object->at, object->size, smaller) ? smaller
+                                                                              : object->size;
+        }
         fill(object);
     }
     for (unsigned i = 0; i < OBJECTS; i++) {
@@ -66,6 +72,21 @@ static void test_again(void)
         pool_free(pool, pool_alloc(pool, 3000), 3000);
     }
     g_assert_cmpuint(pool_size(pool), ==, size);
+    pool_destroy(pool);
+}
+
+/* Only the newest can become smaller; what it gives up is the next one's. */
+static void test_trim(void)
+{
+    Pool *pool = pool_new();
+    uint8_t *first = pool_alloc(pool, 300), *second = pool_alloc(pool, 300);
+
+    g_assert_false(pool_trim(pool, first, 300, 100));
+    g_assert_true(pool_trim(pool, second, 300, 100));
+    g_assert_true((uint8_t *)pool_alloc(pool, 16) < second + 300);
+    pool_free(pool, first, 300);
+    g_assert_true(pool_alloc(pool, 300) == first);
+    g_assert_false(pool_trim(pool, first, 300, 100)); /* not the end of the memory */
     pool_destroy(pool);
 }
 
@@ -93,6 +114,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/pool/apart", test_apart);
     g_test_add_func("/pool/again", test_again);
+    g_test_add_func("/pool/trim", test_trim);
     g_test_add_func("/pool/reset", test_reset);
     return g_test_run();
 }
