@@ -23,9 +23,9 @@ TransBlock *jit_find(Jit *jit, Block *block, uint32_t mode)
 /* Bytes of a block without its links. */
 static size_t bare_size(unsigned count)
 {
-    size_t size = offsetof(TransBlock, insns) + (count + 1) * sizeof(((TransBlock *)NULL)->insns[0]);
+    size_t place = sizeof(((TransBlock *)NULL)->insns[0]);
 
-    return (size + 7) & ~(size_t)7;
+    return (offsetof(TransBlock, insns) + (count + 1) * place + 7) & ~(size_t)7;
 }
 
 static Link *block_link(TransBlock *tb, unsigned number)

@@ -81,6 +81,25 @@ void check_fault(const char *name, uint32_t got, uint32_t vector, uint32_t error
 void check_pf(const char *name, uint32_t got, uint32_t error, uint64_t address);
 void set_pte(unsigned n, uint64_t value);
 
+/*
+ * The way of another CPU into long mode, at the label ap64, from a start-up message, for which
+ * ap_start to ap_start_end is copied below 1 MiB.
+ */
+#define AP_START                                                                                   \
+    ".text\n.code16\n"                                                                             \
+    "ap_start: cli; mov %cs, %ax; mov %ax, %ds; lgdtl ap_gdtr - ap_start\n"                        \
+    "mov %cr0, %eax; or $1, %al; mov %eax, %cr0; ljmpl $0x40, $ap32\n"                             \
+    "ap_gdtr: .word 0x3ff; .long gdt\n"                                                            \
+    "ap_start_end:\n"                                                                              \
+    ".code32\n"                                                                                    \
+    "ap32: mov $0x10, %eax; mov %eax, %ds; mov %eax, %ss; mov %eax, %es\n"                         \
+    "mov %cr4, %eax; or $0x20, %eax; mov %eax, %cr4\n"                                             \
+    "mov $0x100000, %eax; mov %eax, %cr3\n"                                                        \
+    "mov $0xc0000080, %ecx; rdmsr; or $0x901, %eax; wrmsr\n"                                       \
+    "mov %cr0, %eax; or $0x80010000, %eax; and $0x9fffffff, %eax; mov %eax, %cr0\n"                \
+    "ljmp $8, $ap64\n"                                                                             \
+    ".code64\n"
+
 static inline uint64_t read_msr(uint32_t msr)
 {
     uint32_t low, high;

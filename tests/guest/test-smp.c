@@ -12,19 +12,7 @@ enum { APIC_EOI = 0xb0, APIC_SVR = 0xf0, APIC_ICR = 0x300, APIC_ICR_HIGH = 0x310
 enum { ROUNDS = 20000, CODE_ROUNDS = 1000, SPINS = 200, IPI_ROUNDS = 1000, VECTOR = 0x50 };
 
 /* The way of the second CPU from a start-up message into long mode. */
-asm(".text\n.code16\n"
-    "ap_start: cli; mov %cs, %ax; mov %ax, %ds; lgdtl ap_gdtr - ap_start\n"
-    "mov %cr0, %eax; or $1, %al; mov %eax, %cr0; ljmpl $0x40, $ap32\n"
-    "ap_gdtr: .word 0x3ff; .long gdt\n"
-    "ap_start_end:\n"
-    ".code32\n"
-    "ap32: mov $0x10, %eax; mov %eax, %ds; mov %eax, %ss; mov %eax, %es\n"
-    "mov %cr4, %eax; or $0x20, %eax; mov %eax, %cr4\n"
-    "mov $0x100000, %eax; mov %eax, %cr3\n"
-    "mov $0xc0000080, %ecx; rdmsr; or $0x901, %eax; wrmsr\n"
-    "mov %cr0, %eax; or $0x80010000, %eax; and $0x9fffffff, %eax; mov %eax, %cr0\n"
-    "ljmp $8, $ap64\n"
-    ".code64\n"
+asm(AP_START
     "ap64: mov $0x8f000, %rsp; call ap_main\n"
     "1: hlt; jmp 1b\n"
     /* Interrupt between CPUs: count it, end of interrupt. */

@@ -588,7 +588,7 @@ static bool add_undefined(uint32_t *before, unsigned to, uint32_t flags)
     return before[to] != old;
 }
 
-/* @flags reach what @insn may lead to: a computed branch goes to any label whose address is taken. */
+/* @flags reach what @insn may lead to: a computed branch, to any label whose address is taken. */
 static bool spread(const Sequence *seq, const SequenceInsn *insn, uint32_t flags, uint32_t *before)
 {
     int label = label_of(seq, insn);
@@ -607,8 +607,8 @@ static bool spread(const Sequence *seq, const SequenceInsn *insn, uint32_t flags
 
 /*
  * Follows all ways through the sequence for seq->undefined, which knew of no branches while
- * instructions were chosen by it. False if an instruction reads a flag that is undefined there: what
- * it does is then the host's affair.
+ * instructions were chosen by it. False if an instruction reads a flag that is undefined there:
+ * what it does is then the host's affair.
  */
 static bool follow_undefined(Sequence *seq)
 {
