@@ -588,7 +588,10 @@ static bool add_undefined(uint32_t *before, unsigned to, uint32_t flags)
     return before[to] != old;
 }
 
-/* @flags reach what @insn may lead to: a computed branch, to any label whose address is taken. */
+/*
+ * @flags reach what @insn may lead to: where a computed branch is or returns from, that is any label
+ * whose address is taken and what follows any call.
+ */
 static bool spread(const Sequence *seq, const SequenceInsn *insn, uint32_t flags, uint32_t *before)
 {
     int label = label_of(seq, insn);
@@ -598,8 +601,12 @@ static bool spread(const Sequence *seq, const SequenceInsn *insn, uint32_t flags
         more |= add_undefined(before, label, flags);
     }
     for (unsigned i = 0; is_computed(insn) && i < seq->count; i++) {
-        if (!seq->insns[i].zi.meta.branch_type && seq->insns[i].relative) {
-            more |= add_undefined(before, label_of(seq, &seq->insns[i]), flags);
+        const SequenceInsn *other = &seq->insns[i];
+
+        if (!other->zi.meta.branch_type && other->relative) {
+            more |= add_undefined(before, label_of(seq, other), flags);
+        } else if (other->zi.meta.category == ZYDIS_CATEGORY_CALL) {
+            more |= add_undefined(before, i + 1, flags);
         }
     }
     return more;
