@@ -589,8 +589,8 @@ static bool add_undefined(uint32_t *before, unsigned to, uint32_t flags)
 }
 
 /*
- * @flags reach what @insn may lead to: where a computed branch is or returns from, that is any label
- * whose address is taken and what follows any call.
+ * @flags reach what @insn may lead to: from a computed branch or a return, that is any label whose
+ * address is taken, and what follows any call.
  */
 static bool spread(const Sequence *seq, const SequenceInsn *insn, uint32_t flags, uint32_t *before)
 {
@@ -694,6 +694,24 @@ void sequence_make(Sequence *seq, const Form *wanted, unsigned length, bool patc
     do {
         make_any(seq, wanted, length, patched, random);
     } while (!follow_undefined(seq));
+}
+
+bool sequence_is_itself(const Sequence *seq, const uint8_t *code)
+{
+    const uint8_t *start = code + (seq->test.rip - CODE_VA);
+
+    for (unsigned i = 0; i < seq->count; i++) {
+        const SequenceInsn *insn = &seq->insns[i];
+        SequenceInsn now = {.offset = insn->offset};
+
+        if (!decode_at(seq, &now, start + insn->offset, insn->len) ||
+            now.zi.length != insn->len || now.zi.mnemonic != insn->zi.mnemonic ||
+            (is_shift(&insn->zi) && memcmp(start + insn->offset,
+                                           seq->test.bytes + insn->offset, insn->len))) {
+            return false;
+        }
+    }
+    return true;
 }
 
 uint32_t sequence_undefined(const Sequence *seq, uint64_t rip)
