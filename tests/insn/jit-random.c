@@ -152,6 +152,21 @@ static void print_end(const char *side, const InsnState *state)
 
 /* --- running -------------------------------------------------------------------------------- */
 
+/*
+ * False if host and interpreter disagree on what overwrote itself: it may have become RDRAND, or an
+ * instruction behind which registers are undefined.
+ */
+static bool oracles_agree(Sides sides, bool exact)
+{
+    g_autoptr(GString) notes = g_string_new(NULL);
+    const InsnState *host = sides.host;
+
+    sides.host = NULL;
+    sides.notes = notes;
+    compare(&sides, host, exact);
+    return notes->len == 0;
+}
+
 static bool run_one(Sequence *seq, int64_t number, bool exact)
 {
     static InsnState host, interpreted, first, second;
@@ -169,6 +184,9 @@ static bool run_one(Sequence *seq, int64_t number, bool exact)
     if (seq->native) {
         sides.host = &host;
         native_run(&seq->test, &host);
+        if (!sides.itself && !oracles_agree(sides, exact)) {
+            return true;
+        }
     }
     guest_translate_sequence(&seq->test, &first, &second);
     compare(&sides, &first, exact);
