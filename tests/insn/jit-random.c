@@ -258,6 +258,27 @@ static int64_t run_known(GPtrArray *forms)
     return failed;
 }
 
+static void print_state(int64_t number, int64_t failed)
+{
+    printf("seed %" G_GINT64_FORMAT ": %" G_GINT64_FORMAT " sequences from %" G_GINT64_FORMAT
+           ", %" G_GINT64_FORMAT " differ; the next is --first %" G_GINT64_FORMAT "\n",
+           option_seed, number - option_first, option_first, failed, number);
+}
+
+/* Says once a minute how far it is, so that a run that is stopped can be gone on with. */
+static void print_progress(int64_t number, int64_t failed)
+{
+    static time_t next;
+    time_t now = time(NULL);
+
+    if (next && now >= next) {
+        print_state(number, failed);
+    }
+    if (now >= next) {
+        next = now + 60;
+    }
+}
+
 static int64_t run_all(GPtrArray *forms)
 {
     int64_t end = option_count ? option_first + option_count : INT64_MAX, number, failed = 0;
@@ -270,15 +291,14 @@ static int64_t run_all(GPtrArray *forms)
     for (number = option_first; number < end && failed < option_failures; number++) {
         if (number % BATCH == 0 || number == option_first) {
             exact = set_jit(number);
+            print_progress(number, failed);
             if (!option_forms && !option_count && option_seconds && time(NULL) >= until) {
                 break;
             }
         }
         failed += !run_number(forms, option_forms, number, exact);
     }
-    printf("seed %" G_GINT64_FORMAT ": %" G_GINT64_FORMAT " sequences from %" G_GINT64_FORMAT
-           ", %" G_GINT64_FORMAT " differ; the next is --first %" G_GINT64_FORMAT "\n",
-           option_seed, number - option_first, option_first, failed, number);
+    print_state(number, failed);
     return failed;
 }
 

@@ -4,12 +4,14 @@
  * (by the context that sigreturn loads, in 32-bit code through a 32-bit code segment) and, when the
  * instruction has ended in a breakpoint or a fault, out again.
  */
+#include <asm/prctl.h>
 #include <cpuid.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <ucontext.h>
 
@@ -31,7 +33,18 @@ static struct {
     size_t fp_size;
     uint64_t xfeatures;
     unsigned offset[8]; /* of XSAVE components */
+    uint64_t fs_base, gs_base; /* before the test */
 } native;
+
+/* arch_prctl(2), without the library: that finds errno by FS. */
+static void segment_base(int operation, uintptr_t argument)
+{
+    long result;
+
+    __asm__ volatile("syscall" : "=a"(result)
+                     : "a"(SYS_arch_prctl), "D"(operation), "S"(argument)
+                     : "rcx", "r11", "memory");
+}
 
 static void read_xsave_layout(void)
 {
@@ -157,6 +170,8 @@ static void enter_test(ucontext_t *context)
     greg_t *gregs = context->uc_mcontext.gregs;
     uint64_t cs = test->mode == TEST_64 ? CS_64 : CS_32;
 
+    segment_base(ARCH_GET_FS, (uintptr_t)&native.fs_base);
+    segment_base(ARCH_GET_GS, (uintptr_t)&native.gs_base);
     memcpy(native.saved_gregs, gregs, sizeof(native.saved_gregs));
     memcpy(native.saved_fp, context->uc_mcontext.fpregs, native.fp_size);
     for (unsigned i = 0; i < 16; i++) {
@@ -169,12 +184,20 @@ static void enter_test(ucontext_t *context)
     native.inside = true;
 }
 
+/* Signal frames do not keep the bases: code that overwrote itself may have changed them. */
+static void restore_bases(void)
+{
+    segment_base(ARCH_SET_FS, native.fs_base);
+    segment_base(ARCH_SET_GS, native.gs_base);
+}
+
 static void leave_test(ucontext_t *context)
 {
     greg_t *gregs = context->uc_mcontext.gregs;
     InsnState *out = native.out;
     uint64_t bits = native.test->mode == TEST_64 ? UINT64_MAX : UINT32_MAX;
 
+    restore_bases();
     for (unsigned i = 0; i < 16; i++) {
         out->gpr[i] = gregs[greg_of[i]] & (i < 8 ? bits : UINT64_MAX);
     }
@@ -271,8 +294,6 @@ bool native_init(void)
         return false;
     }
     install_handlers();
-    /* 32-bit code needs real data segments. */
-    __asm__ volatile("mov %0, %%ds; mov %0, %%es" : : "r"(SS_USER));
     return true;
 }
 
@@ -288,6 +309,8 @@ void native_run(const InsnCase *test, InsnState *out)
     native.test = test;
     native.runs++;
     *out = test->state;
+    /* 32-bit code needs real data segments. */
+    __asm__ volatile("mov %0, %%ds; mov %0, %%es" : : "r"(SS_USER));
     __asm__ volatile("int3" : : : "memory");
     native.test = NULL;
     memcpy(out->data, data, DATA_SIZE);
