@@ -233,6 +233,8 @@ static void on_tick(ucontext_t *context)
 
 static void on_signal(int number, siginfo_t *info, void *opaque)
 {
+    /* Linux leaves AC to handlers as it finds it; no code here is made for that. */
+    __builtin_ia32_writeeflags_u64(__builtin_ia32_readeflags_u64() & ~0x40000ull);
     if (number == SIGVTALRM) {
         on_tick(opaque);
     } else if (native.inside) {
