@@ -358,7 +358,7 @@ static void set_branches(Sequence *seq, Random *random)
 static bool may_be_patched(const SequenceInsn *insn)
 {
     return insn->zi.raw.imm[0].size && !insn->zi.raw.imm[0].is_relative && !insn->patches &&
-           !is_shift(&insn->zi) && !insn->zi.meta.branch_type;
+           !insn->relative && !is_shift(&insn->zi) && !insn->zi.meta.branch_type;
 }
 
 /* Patches change immediates of others, or add 0 to any bytes. */
