@@ -696,10 +696,19 @@ void sequence_make(Sequence *seq, const Form *wanted, unsigned length, bool patc
     } while (!follow_undefined(seq));
 }
 
+static bool is_filler(const uint8_t *bytes, size_t size)
+{
+    return size == 0 || (bytes[0] == SEQUENCE_FILLER && !memcmp(bytes, bytes + 1, size - 1));
+}
+
 bool sequence_is_itself(const Sequence *seq, const uint8_t *code)
 {
     const uint8_t *start = code + (seq->test.rip - CODE_VA);
+    const uint8_t *end = start + seq->test.len;
 
+    if (!is_filler(code, start - code) || !is_filler(end, code + CODE_SIZE - end)) {
+        return false; /* what is written there may run too */
+    }
     for (unsigned i = 0; i < seq->count; i++) {
         const SequenceInsn *insn = &seq->insns[i];
         SequenceInsn now = {.offset = insn->offset};

@@ -39,8 +39,8 @@ void sequence_make(Sequence *seq, const Form *wanted, unsigned length, bool patc
 /* One loop of 64-bit code without branches, of up to 40 rounds. */
 void sequence_make_loop(Sequence *seq, Random *random);
 /*
- * True if @code, from CODE_VA, has the instructions that were made still, whatever their operands:
- * what overwrote itself otherwise may leave any flag undefined.
+ * True if @code, from CODE_VA, has the instructions that were made still, whatever their operands,
+ * and nothing else: what overwrote itself otherwise may leave any flag undefined.
  */
 bool sequence_is_itself(const Sequence *seq, const uint8_t *code);
 /* Flags that are undefined where execution stopped. */
