@@ -426,6 +426,24 @@ static void note_registers(TransInsn *ti)
     }
 }
 
+/* True if the stack pointer is an operand, other than as the base of an address of its width. */
+static bool names_sp(const Trans *t, const TransInsn *ti)
+{
+    for (unsigned i = 0; i < ti->zi.operand_count_visible; i++) {
+        const TransOperand *op = &ti->ops[i];
+
+        if (op->type == ZYDIS_OPERAND_TYPE_REGISTER && trans_is_gpr(op->reg.value) &&
+            trans_guest_reg(op->reg.value) == R_RSP) {
+            return true;
+        }
+        if (op->type == ZYDIS_OPERAND_TYPE_MEMORY && op->mem.base == ZYDIS_REGISTER_ESP &&
+            trans_sp_register(t) == ZYDIS_REGISTER_SP) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* --- all of it ------------------------------------------------------------------------- */
 
 void trans_classify(Trans *t, TransInsn *ti)
@@ -433,12 +451,14 @@ void trans_classify(Trans *t, TransInsn *ti)
     ti->kind = KIND_INTERPRET;
     ti->mem = -1;
     ti->vec = VEC_NONE;
-    ti->x87 = ti->counts = ti->unlocked = false;
+    ti->x87 = ti->counts = ti->unlocked = ti->names_sp = ti->verbatim = false;
     ti->writes = ti->spilled = 0;
     ti->use = ti->kill = ti->write = ti->defines = ti->undefines = 0;
     if (ti->zi.mnemonic != ZYDIS_MNEMONIC_INVALID) {
         note_registers(ti);
         ti->kind = classify(t, ti);
+        ti->names_sp = names_sp(t, ti);
+        ti->verbatim = trans_stays_verbatim(ti);
     }
     if (ti->kind == KIND_INTERPRET || ti->kind == KIND_NOTHING) {
         ti->vec = VEC_NONE;

@@ -108,19 +108,50 @@ static uint8_t *next_page(uint8_t *at)
     return (uint8_t *)(((uintptr_t)at + 4095) & ~(uintptr_t)4095);
 }
 
-/* Asks for memory where less than a quarter of AHEAD is left before *@ready. */
-static void ask_ahead(const CodeBuffer *buffer, const uint8_t *at, const uint8_t *end,
-                      uint8_t **ready)
+/*
+ * Maps what is in memory of a mapping that @at lies in: at a fault for reading the host maps the
+ * pages around it as well, for writing too where the mapping is shared.
+ */
+static void touch(const uint8_t *at)
 {
-    size_t size = MIN(AHEAD, (size_t)(end - *ready));
+    (void)*(const volatile uint8_t *)at;
+}
 
-    if (G_LIKELY(*ready - at >= AHEAD / 4) || !size) {
+/* Makes @size bytes of both mappings, which hold nothing yet. */
+static void ask_for(const CodeBuffer *buffer, uint8_t *from, size_t size)
+{
+    static const uint8_t zeros[AHEAD];
+
+    if (buffer->fd >= 0) {
+        /* Writing to the file is half the work that faults or MADV_POPULATE_WRITE are. */
+        if (pwrite(buffer->fd, zeros, size, from - buffer->rw) != (ssize_t)size) {
+            return; /* pages come one by one, with the signal that is the answer to no memory */
+        }
+        touch(from);
+        touch(from + size - 1);
+        touch(code_rx(buffer, from));
+        touch(code_rx(buffer, from + size - 1));
         return;
     }
     /* If the host cannot do it (before Linux 5.14), pages come one by one. */
-    (void)!madvise(*ready, size, MADV_POPULATE_WRITE);
-    (void)!madvise((void *)code_rx(buffer, *ready), size, MADV_POPULATE_READ);
-    *ready += size;
+    (void)!madvise(from, size, MADV_POPULATE_WRITE);
+    (void)!madvise((void *)code_rx(buffer, from), size, MADV_POPULATE_READ);
+}
+
+/* Asks for memory where less than a quarter of AHEAD is left before *@ready. */
+static void ask_ahead(const CodeBuffer *buffer, uint8_t *at, const uint8_t *end, uint8_t **ready)
+{
+    size_t size;
+
+    if (G_LIKELY(*ready - at >= AHEAD / 4)) {
+        return;
+    }
+    *ready = MAX(*ready, next_page(at)); /* a long block may have gone past it */
+    size = MIN(AHEAD, (size_t)(end - *ready));
+    if (size) {
+        ask_for(buffer, *ready, size);
+        *ready += size;
+    }
 }
 
 void code_buffer_prepare(CodeBuffer *buffer)

@@ -382,6 +382,46 @@ static unsigned temps_expected(const Trans *t, const TransInsn *ti)
     return r9 + r11; /* r10 or a pointer is the operand's */
 }
 
+/* REX is the last prefix, or no prefix at all. */
+static bool prefixes_stay(const TransInsn *ti)
+{
+    const uint8_t *last = ti->bytes + ti->zi.raw.prefix_count - 1;
+
+    for (const uint8_t *at = ti->bytes; at <= last; at++) {
+        if (prefix_goes(ti, *at) && !(at == last && is_rex(*at) && !(*at & 2))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool trans_stays_verbatim(const TransInsn *ti)
+{
+    return ti->kind == KIND_COPY && ti->mem < 0 && ti->spilled == 0 && !ti->names_sp &&
+           ti->zi.machine_mode == ZYDIS_MACHINE_MODE_LONG_64 &&
+           ti->zi.encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY && prefixes_stay(ti);
+}
+
+/* Before the copy of an instruction: the flags that it reads, or leaves as they are. */
+static void bring_flags(Trans *t, const TransInsn *ti)
+{
+    if ((ti->use || ti->write) && (ti->use | (ti->live_out & ~ti->kill))) {
+        trans_need_flags(t);
+    }
+}
+
+static void copy_verbatim(Trans *t, const TransInsn *ti)
+{
+    trans_need_vector(t);
+    trans_need_x87(t);
+    bring_flags(t, ti);
+    memcpy(t->a.p, ti->bytes, 16);
+    t->a.p += ti->zi.length;
+    if (ti->write) {
+        t->flags = FLAGS_HOST;
+    }
+}
+
 bool trans_copy(Trans *t)
 {
     TransInsn *ti = trans_cur(t);
@@ -389,11 +429,15 @@ bool trans_copy(Trans *t)
     uint8_t temps[3];
     unsigned count, spilled = trans_spilled_operands(ti);
 
+    if (ti->verbatim) {
+        copy_verbatim(t, ti);
+        return true;
+    }
     /* Known before code is written: whether registers suffice, and AH without REX. */
     if (ti->mem >= 0 && trans_uses_high_byte(ti)) {
         return false;
     }
-    if (spilled > temps_expected(t, ti)) {
+    if (spilled && spilled > temps_expected(t, ti)) {
         return false;
     }
     trans_need_vector(t);
@@ -402,13 +446,11 @@ bool trans_copy(Trans *t)
         plan.fields.mem = copy_memory(t, ti);
         plan.fields.mem.wide_disp = ti->zi.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX;
     }
-    count = trans_temps(t, ti->mem >= 0 ? &plan.fields.mem : NULL, temps);
+    count = spilled ? trans_temps(t, ti->mem >= 0 ? &plan.fields.mem : NULL, temps) : 0;
     if (!place_registers(t, &plan, temps, count)) {
         return false;
     }
-    if ((ti->use || ti->write) && (ti->use | (ti->live_out & ~ti->kill))) {
-        trans_need_flags(t);
-    }
+    bring_flags(t, ti);
     for (unsigned i = 0; i < plan.spill_count; i++) {
         if (plan.spills[i].load) {
             emit_load(&t->a, plan.spills[i].temp, GS_REG(plan.spills[i].guest));

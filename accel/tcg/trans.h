@@ -128,6 +128,8 @@ typedef struct TransInsn {
     bool x87;               /* it needs x87 state there */
     bool unlocked;          /* its prefix LOCK is left out */
     bool counts;            /* a shift, which by a count of zero leaves the flags alone */
+    bool names_sp;          /* the stack pointer is an operand (classify.c) */
+    bool verbatim;          /* the host's copy has the very same bytes */
     uint8_t spilled;        /* visible operands that are guest registers in memory */
     uint16_t writes;        /* general registers that it writes, a bit each */
     TransOperand ops[ZYDIS_MAX_OPERAND_COUNT];
@@ -370,6 +372,8 @@ static inline bool trans_code64(const Trans *t)
 
 /* The current instruction itself; false if it cannot be written so. */
 bool trans_copy(Trans *t);
+/* True if its copy is made of the same bytes, wherever it stands. */
+bool trans_stays_verbatim(const TransInsn *ti);
 /* True if its memory operand of @size bytes must be aligned for the host, or for being locked. */
 bool trans_wants_alignment(const TransInsn *ti, unsigned size);
 /* True if the prefix LOCK of @ti makes no difference. */

@@ -196,30 +196,12 @@ static void note_place(Trans *t)
     t->tb->insns[t->cur].sp_lag = t->sp_lag;
 }
 
-/* True if the stack pointer is an operand, other than as the base of an address of its width. */
-static bool names_sp(const Trans *t, const TransInsn *ti)
-{
-    for (unsigned i = 0; i < ti->zi.operand_count_visible; i++) {
-        const TransOperand *op = &ti->ops[i];
-
-        if (op->type == ZYDIS_OPERAND_TYPE_REGISTER && op->reg.value >= ZYDIS_REGISTER_AL &&
-            op->reg.value <= ZYDIS_REGISTER_R15 && trans_guest_reg(op->reg.value) == R_RSP) {
-            return true;
-        }
-        if (op->type == ZYDIS_OPERAND_TYPE_MEMORY && op->mem.base == ZYDIS_REGISTER_ESP &&
-            trans_sp_register(t) == ZYDIS_REGISTER_SP) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* What comes before the place to which the slow path returns to try again. */
 static void begin_insn(Trans *t)
 {
     const TransInsn *ti = trans_cur(t);
 
-    if (names_sp(t, ti)) {
+    if (ti->names_sp) {
         trans_commit_sp(t);
     }
     note_place(t);
