@@ -9,6 +9,8 @@
 #include "memory/memory.h"
 #include "target-i386/cpu-caps.h"
 #include "target-i386/cpu.h"
+#include "target-i386/cpuid.h"
+#include "target-i386/topology.h"
 #include "target-i386/interp/cache.h"
 #include "target-i386/interp/insn.h"
 #include "target-i386/interp/interp.h"
@@ -83,6 +85,9 @@ static void make_page_tables(void)
 
 void guest_init(void)
 {
+    g_autoptr(GArray) patches = g_array_new(false, false, sizeof(X86ModelPatch));
+    const X86CpuModel model = {.level = 1, .patches = patches};
+    const X86Topology topology = {1, 1, 1, 1, 1, 1};
     GError *error = NULL;
     X86CpuCaps caps = {0};
 
@@ -95,6 +100,8 @@ void guest_init(void)
     memory_map_ram(guest.memory, 0, guest.ram, 0, GPA_SIZE, MAP_READ | MAP_WRITE, 0);
     make_page_tables();
     guest.cpu = cpu_new_bare(guest.memory, guest.ports);
+    /* Sequences may make CPUID of their code. */
+    guest.cpu->cpuid = x86_cpuid_table_new(&model, &topology, 0);
     x86_cpu_caps_tcg(&caps); /* what the host has no instructions for the interpreter has not */
     for (unsigned i = 0; i < FEATURE_WORD_COUNT; i++) {
         guest.cpu->features[i] &= caps.supported[i];
