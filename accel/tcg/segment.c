@@ -166,7 +166,7 @@ bool trans_turns_66(const TransInsn *ti)
 {
     return (ti->zi.machine_mode == ZYDIS_MACHINE_MODE_LEGACY_16 ||
             ti->zi.machine_mode == ZYDIS_MACHINE_MODE_REAL_16) &&
-           ti->vec == VEC_NONE && !ti->x87;
+           ti->vec == VEC_NONE && !ti->x87 && ti->zi.mnemonic != ZYDIS_MNEMONIC_ADCX;
 }
 
 bool trans_takes_66(const TransInsn *ti)

@@ -66,6 +66,27 @@ static uint8_t random_opcode(Random *random, bool *second_map)
     }
 }
 
+/*
+ * What prefixes make another instruction of, not another operand size: MOVBE, CRC32, ADCX, ADOX,
+ * POPCNT, TZCNT, LZCNT, BSF and BSR. */
+static unsigned random_by_prefix(uint8_t *out, Random *random)
+{
+    static const uint8_t two[] = {0xb8, 0xbc, 0xbd}, three[] = {0xf0, 0xf1, 0xf6};
+    unsigned n = 0, prefix = random_below(random, 3);
+
+    if (prefix) {
+        out[n++] = 0xf1 + prefix;
+    }
+    out[n++] = 0x0f;
+    if (random_below(random, 2)) {
+        out[n++] = two[random_below(random, sizeof(two))];
+    } else {
+        out[n++] = 0x38;
+        out[n++] = three[random_below(random, sizeof(three))];
+    }
+    return n;
+}
+
 /* Opcode, ModRM and so on; displacements are small where they are of 16 bits. */
 static void random_bytes(uint8_t out[15], Random *random)
 {
@@ -83,14 +104,18 @@ static void random_bytes(uint8_t out[15], Random *random)
     if (random_below(random, 5) == 0) {
         out[n++] = segments[random_below(random, sizeof(segments))];
     }
-    opcode = random_opcode(random, &second);
-    if (opcode >= 0xa4 && opcode <= 0xaf && random_below(random, 3)) { /* REPNE, REP */
-        out[n++] = 0xf2 | random_below(random, 2);
+    if (random_below(random, 24) == 0) {
+        n += random_by_prefix(out + n, random);
+    } else {
+        opcode = random_opcode(random, &second);
+        if (opcode >= 0xa4 && opcode <= 0xaf && random_below(random, 3)) { /* REPNE, REP */
+            out[n++] = 0xf2 | random_below(random, 2);
+        }
+        if (second) {
+            out[n++] = 0x0f;
+        }
+        out[n++] = opcode;
     }
-    if (second) {
-        out[n++] = 0x0f;
-    }
-    out[n++] = opcode;
     out[n++] = random_next(random);
     while (n < 15) {
         out[n++] = random_next(random);
