@@ -11,7 +11,7 @@
 
 typedef struct Pool Pool;
 
-#define POOL_OBJECT_MAX 4096u /* bytes */
+#define POOL_OBJECT_MAX 4352u /* bytes */
 
 Pool *pool_new(void);
 /* With all objects. */

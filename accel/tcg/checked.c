@@ -29,7 +29,7 @@ static void compare_piece(Asm *a, const Block *block, unsigned at, unsigned size
     HostMem m = {.base = H_R10, .index = H_NONE, .disp = (int32_t)at};
     uint64_t value = 0;
 
-    memcpy(&value, block->checked->copy + at, size);
+    memcpy(&value, block_code(block) + at, size);
     if (size >= 4) {
         emit_mov_imm(a, reg, value);
         emit_op_mem(a, size == 8, 0x33, reg, m);

@@ -228,12 +228,11 @@ static bool memory_differs(const Lockstep *l, unsigned count)
     return false;
 }
 
-static void log_code(X86CPU *cpu, const TransBlock *tb, unsigned count)
+static void log_code(const TransBlock *tb, unsigned count)
 {
     GString *bytes = g_string_new(NULL);
-    uint8_t code[BLOCK_MAX_INSNS * 15];
+    const uint8_t *code = block_code(tb->block);
 
-    code_block_bytes(cpu, tb->block, code);
     for (unsigned i = 0; i < tb->block->bytes; i++) {
         g_string_append_printf(bytes, "%02x ", code[i]);
     }
@@ -330,7 +329,7 @@ void lockstep_end(Jit *jit, const TransBlock *tb)
         uint64_t rip = cpu->cpu_rip;
 
         cpu->cpu_rip = tb->rip;
-        log_code(cpu, tb, count);
+        log_code(tb, count);
         cpu->cpu_rip = rip;
         if (++l->differences == DIFFERENCES_MAX) {
             g_error("lockstep: too many differences");

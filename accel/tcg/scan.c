@@ -498,7 +498,7 @@ bool trans_scan(Trans *t)
 
     t->count = t->block->count;
     t->undefined = 0;
-    code_block_bytes(t->cpu, t->block, t->bytes);
+    memcpy(t->bytes, block_code(t->block), t->block->bytes);
     for (unsigned i = 0; i < t->count; i++) {
         TransInsn *ti = &t->insns[i];
 

@@ -649,18 +649,38 @@ static uint64_t limit_room(X86CPU *cpu)
     return (uint64_t)limit - cpu->cpu_rip + 1;
 }
 
-/* With room for @more bytes behind the instructions. */
-static Block *block_new(CodeCache *cache, const Insn *insns, unsigned count, unsigned bytes,
-                        uint32_t mode, unsigned more)
+/* Bytes of a block up to where CheckedBlock may begin. */
+static size_t block_head_size(unsigned count, unsigned bytes)
 {
-    Block *block = pool_alloc(cache->pool, sizeof(*block) + count * sizeof(Insn) + more);
+    return (sizeof(Block) + count * sizeof(Insn) + bytes + 7) & ~(size_t)7;
+}
+
+static size_t block_size(const Block *block)
+{
+    return block_head_size(block->count, block->bytes) +
+           (block->checked ? sizeof(CheckedBlock) : 0);
+}
+
+G_STATIC_ASSERT(sizeof(Block) + BLOCK_MAX_INSNS * (sizeof(Insn) + 15) + 7 + sizeof(CheckedBlock) <=
+                POOL_OBJECT_MAX);
+
+/* Of @count instructions, decoded from @bytes bytes at @code; @checked: with a CheckedBlock. */
+static Block *block_new(CodeCache *cache, const Insn *insns, unsigned count, const uint8_t *code,
+                        unsigned bytes, uint32_t mode, bool checked)
+{
+    size_t head = block_head_size(count, bytes);
+    Block *block = pool_alloc(cache->pool, head + (checked ? sizeof(CheckedBlock) : 0));
 
     memset(block, 0, sizeof(*block));
+    if (checked) {
+        block->checked = (CheckedBlock *)((uint8_t *)block + head);
+    }
     block->mode = mode;
     block->bytes = bytes;
     block->count = count;
     block->ram2 = UINT64_MAX;
     memcpy(block->insns, insns, count * sizeof(Insn));
+    memcpy(&block->insns[count], code, bytes);
     block->tail = insns[count - 1].flags & INSN_END ? 0 : insns[count - 1].len;
     return block;
 }
@@ -722,7 +742,7 @@ static Block *build_crossing(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
         unwatch_page(cpu->code, page2);
         cpu_raise_gp(cpu, 0);
     }
-    block = block_new(cpu->code, &insn, 1, insn.len, decode_mode(cpu), 0);
+    block = block_new(cpu->code, &insn, 1, bytes, insn.len, decode_mode(cpu), false);
     block->ram = page_ram(&first) + (pc & (GUEST_PAGE_SIZE - 1));
     if (insn.len > room) {
         block->ram2 = page_ram(second);
@@ -775,10 +795,10 @@ static Block *build_checked(X86CPU *cpu, uint64_t pc, const FetchEntry *entry, C
     if (!checked_decode(cpu, cache->decoder, pc, cache->block_insns, &found)) {
         return NULL;
     }
-    block = block_new(cache, found.insns, found.count, found.size, decode_mode(cpu),
-                      sizeof(CheckedBlock) + found.size);
+    block = block_new(cache, found.insns, found.count, found.bytes, found.size, decode_mode(cpu),
+                      true);
     block->ram = page_ram(entry) + offset;
-    checked_fill(cpu, cache->decoder, block, code, &found, &page->patched);
+    checked_fill(cpu, cache->decoder, block, code, &page->patched);
     block_insert(cache, block, page, NULL);
     if (log_enabled(LOG_IN_ASM)) {
         log_code(cpu, found.bytes, found.size);
@@ -842,7 +862,7 @@ static Block *build_block(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
         bytes += insns[count].len;
         count++;
     } while (!(insns[count - 1].flags & INSN_END) && count < cache->block_insns && bytes < room);
-    block = block_new(cache, insns, count, bytes, decode_mode(cpu), 0);
+    block = block_new(cache, insns, count, code, bytes, decode_mode(cpu), false);
     block->ram = page_ram(entry) + offset;
     block_insert(cache, block, page, NULL);
     if (log_enabled(LOG_IN_ASM)) {
@@ -870,22 +890,6 @@ static Block *hash_find(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
         }
     }
     return NULL;
-}
-
-void code_block_bytes(X86CPU *cpu, const Block *block, uint8_t *out)
-{
-    uint64_t pc = code_pc(cpu);
-    unsigned room = GUEST_PAGE_SIZE - (pc & (GUEST_PAGE_SIZE - 1));
-    unsigned first = MIN(room, block->bytes);
-
-    if (block->checked) {
-        memcpy(out, block->checked->copy, block->bytes);
-        return;
-    }
-    memcpy(out, fetch_page(cpu, pc)->to.page.read + (pc & (GUEST_PAGE_SIZE - 1)), first);
-    if (first < block->bytes) {
-        memcpy(out + first, fetch_page(cpu, pc + first)->to.page.read, block->bytes - first);
-    }
 }
 
 static void free_retired(CodeCache *cache)

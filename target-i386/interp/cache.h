@@ -24,14 +24,13 @@ typedef struct PatchedImm {
 #define BLOCK_IMMS 4
 
 /*
- * Of a block whose bytes, at @host, nobody watches: who runs it compares them with the copy before,
- * but for @imms (checked.h).
+ * Of a block whose bytes, at @host, nobody watches: who runs it compares them with block_code()
+ * before, but for @imms (checked.h).
  */
 typedef struct CheckedBlock {
     const uint8_t *host;
     PatchedImm imms[BLOCK_IMMS];
     uint8_t imm_count;
-    uint8_t copy[];
 } CheckedBlock;
 
 struct Block {
@@ -47,14 +46,14 @@ struct Block {
     uint32_t heat;        /* how often it was interpreted */
     uint8_t rewrites;     /* how often translated code of its page was overwritten lately */
     struct JumpEntry *jump; /* that this block was entered in last; no other names it */
-    CheckedBlock *checked; /* NULL: its bytes are watched; else it stands behind @insns */
+    CheckedBlock *checked; /* NULL: its bytes are watched; else it stands behind them */
     Insn insns[];
 };
 
-static inline size_t block_size(const Block *block)
+/* The bytes that it was decoded from: the guest's own are seldom in the host's caches. */
+static inline const uint8_t *block_code(const Block *block)
 {
-    return sizeof(*block) + block->count * sizeof(Insn) +
-           (block->checked ? sizeof(CheckedBlock) + block->bytes : 0);
+    return (const uint8_t *)&block->insns[block->count];
 }
 
 /* The caches of all CPUs that share a memory. */
@@ -132,10 +131,6 @@ void code_cache_watch(CodeCache *cache, const CodeWatcher *watcher, void *opaque
 void code_forget_page(X86CPU *cpu, uint64_t va, uint64_t ram);
 /* From now on at most @insns instructions make a block. */
 void code_cache_limit(CodeCache *cache, unsigned insns);
-/*
- * Copies the bytes of @block, which starts at the CPU's RIP, into @out, of 15 * BLOCK_MAX_INSNS.
- */
-void code_block_bytes(X86CPU *cpu, const Block *block, uint8_t *out);
 /*
  * True if @block, a checked one, is what its bytes are, perhaps with other immediates; else it is
  * dropped.

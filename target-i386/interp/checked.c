@@ -145,7 +145,7 @@ static void note_immediates(X86CPU *cpu, Decoder *decoder, Block *block,
         InsnSource src;
         PatchedImm imm = {.size = 0};
 
-        if (ZYAN_SUCCESS(decoder_read(decoder, cpu, checked->copy + at, block->insns[i].len,
+        if (ZYAN_SUCCESS(decoder_read(decoder, cpu, block_code(block) + at, block->insns[i].len,
                                       &src))) {
             imm = patched_imm(&src);
         }
@@ -159,11 +159,9 @@ static void note_immediates(X86CPU *cpu, Decoder *decoder, Block *block,
 }
 
 void checked_fill(X86CPU *cpu, Decoder *decoder, Block *block, const uint8_t *host,
-                  const CheckedCode *code, const PatchedBytes *patched)
+                  const PatchedBytes *patched)
 {
-    block->checked = (CheckedBlock *)&block->insns[block->count];
     *block->checked = (CheckedBlock){.host = host};
-    memcpy(block->checked->copy, code->bytes, block->bytes);
     note_immediates(cpu, decoder, block, patched);
 }
 
@@ -171,7 +169,7 @@ void checked_fill(X86CPU *cpu, Decoder *decoder, Block *block, const uint8_t *ho
 
 bool checked_same(const Block *block)
 {
-    return !memcmp(block->checked->host, block->checked->copy, block->bytes);
+    return !memcmp(block->checked->host, block_code(block), block->bytes);
 }
 
 static void take_over(X86CPU *cpu, Decoder *decoder, Block *block, const PatchedImm *imm)
@@ -179,15 +177,22 @@ static void take_over(X86CPU *cpu, Decoder *decoder, Block *block, const Patched
     Insn *insn = &block->insns[imm->insn], changed;
     unsigned begin = imm->at + imm->size - insn->len; /* the immediate is what ends it */
 
-    if (decode_insn(decoder, cpu, block->checked->copy + begin, insn->len, &changed) ==
+    if (decode_insn(decoder, cpu, block_code(block) + begin, insn->len, &changed) ==
         DECODE_OK) {
         insn->imm = changed.imm;
     }
 }
 
+/* Its immediates that changed are taken over. */
+static uint8_t *checked_copy(Block *block)
+{
+    return (uint8_t *)&block->insns[block->count];
+}
+
 bool checked_refresh(X86CPU *cpu, Decoder *decoder, Block *block, PatchedBytes *patched)
 {
     CheckedBlock *checked = block->checked;
+    uint8_t *copy = checked_copy(block);
     uint8_t now[CHECKED_BYTES_MAX];
     bool same = true;
 
@@ -195,11 +200,11 @@ bool checked_refresh(X86CPU *cpu, Decoder *decoder, Block *block, PatchedBytes *
     for (unsigned i = 0; i < checked->imm_count; i++) {
         const PatchedImm *imm = &checked->imms[i];
 
-        memcpy(checked->copy + imm->at, now + imm->at, imm->size);
+        memcpy(copy + imm->at, now + imm->at, imm->size);
         take_over(cpu, decoder, block, imm);
     }
     for (unsigned i = 0; i < block->bytes; i++) {
-        if (now[i] != checked->copy[i]) {
+        if (now[i] != copy[i]) {
             patched_add(patched, block->ram + i);
             same = false;
         }

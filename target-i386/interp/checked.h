@@ -33,11 +33,11 @@ typedef struct CheckedCode {
  */
 bool checked_decode(X86CPU *cpu, Decoder *decoder, uint64_t pc, unsigned most, CheckedCode *code);
 /*
- * Makes @block, which has room for it behind its instructions, one that is compared with @code,
- * whose bytes are at @host, but for the immediates that have a byte in @patched.
+ * Makes @block, which has room for it, one that is compared with its bytes at @host, but for the
+ * immediates that have a byte in @patched.
  */
 void checked_fill(X86CPU *cpu, Decoder *decoder, Block *block, const uint8_t *host,
-                  const CheckedCode *code, const PatchedBytes *patched);
+                  const PatchedBytes *patched);
 /* True if the bytes are those of the copy. */
 bool checked_same(const Block *block);
 /*
