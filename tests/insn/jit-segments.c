@@ -3,6 +3,8 @@
  * Random sequences of 16- and 32-bit code with segments that are not flat, translated and in the
  * interpreter: bases, limits, null, read-only and expand-down segments, stack pointers of 16 and 32
  * bits, both address and operand sizes. The whole state is compared behind them, or at the fault.
+ * With --forms each form of 32-bit code is in one sequence at least of each size of code: what
+ * prefixes make of its bytes in 16-bit code is another form.
  */
 #include <setjmp.h>
 #include <stdio.h>
@@ -19,10 +21,12 @@
 
 static gint64 option_seed = -1;
 static int option_count = 30000;
+static gboolean option_forms;
 
 static const GOptionEntry options[] = {
     {"seed", 's', 0, G_OPTION_ARG_INT64, &option_seed, "seed (default: the time)", "N"},
     {"count", 'c', 0, G_OPTION_ARG_INT, &option_count, "sequences", "N"},
+    {"forms", 'f', 0, G_OPTION_ARG_NONE, &option_forms, "with every form, twice", NULL},
     {NULL},
 };
 
@@ -145,7 +149,8 @@ static bool concerns(const ZydisDecodedInstruction *zi, const ZydisDecodedOperan
     return !(zi->raw.imm[0].is_relative && ops[0].imm.value.s < 0);
 }
 
-static unsigned random_insn(const Sequence *sequence, uint8_t out[15], Random *random)
+/* How long the instruction at @bytes is in this code; 0: none that is wanted. */
+static unsigned length_in(const Sequence *sequence, const uint8_t bytes[15])
 {
     ZydisDecodedInstruction zi;
     ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
@@ -154,11 +159,38 @@ static unsigned random_insn(const Sequence *sequence, uint8_t out[15], Random *r
     ZydisDecoderInit(&decoder,
                      sequence->code16 ? ZYDIS_MACHINE_MODE_LEGACY_16 : ZYDIS_MACHINE_MODE_LEGACY_32,
                      sequence->code16 ? ZYDIS_STACK_WIDTH_16 : ZYDIS_STACK_WIDTH_32);
+    return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes, 15, &zi, ops)) &&
+           concerns(&zi, ops) ? zi.length : 0;
+}
+
+static unsigned random_insn(const Sequence *sequence, uint8_t out[15], Random *random)
+{
+    unsigned length;
+
     do {
         random_bytes(out, random);
-    } while (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, out, 15, &zi, ops)) ||
-             !concerns(&zi, ops));
-    return zi.length;
+        length = length_in(sequence, out);
+    } while (!length);
+    return length;
+}
+
+/* One of @form, with a prefix for the other operand or address size now and then; 0: none. */
+static unsigned form_insn(const Sequence *sequence, const Form *form, uint8_t out[15],
+                          Random *random)
+{
+    InsnCase one = {.mode = TEST_32, .form = form};
+    unsigned n = 0;
+
+    if (!case_make_bytes(&one, form, random)) {
+        return 0;
+    }
+    if (form->encoding == ENC_LEGACY && random_below(random, 3) == 0) {
+        out[n++] = 0x66 | random_below(random, 2);
+    }
+    for (unsigned i = 0; n < 15; i++, n++) {
+        out[n] = i < one.len ? one.bytes[i] : random_below(random, 0x20);
+    }
+    return length_in(sequence, out);
 }
 
 /* A data segment of user code in which most offsets below 8 KiB are data. */
@@ -223,10 +255,12 @@ static void make_registers(Sequence *sequence, Random *random)
     }
 }
 
-static void make_sequence(Sequence *sequence, Random *random)
+/* @wanted: a form that is in it, or NULL. */
+static void make_sequence(Sequence *sequence, const Form *wanted, Random *random)
 {
     static const Form form = {.key = (char *)"segments"};
-    unsigned count = 1 + random_below(random, SEQUENCE_MAX);
+    unsigned count = 1 + random_below(random, wanted ? 4 : SEQUENCE_MAX);
+    unsigned place = random_below(random, count);
 
     memset(&sequence->test, 0, sizeof(sequence->test));
     sequence->code16 = random_below(random, 2);
@@ -237,7 +271,10 @@ static void make_sequence(Sequence *sequence, Random *random)
     sequence->len = 0;
     make_segments(sequence, random);
     for (unsigned i = 0; i < count; i++) {
-        sequence->len += random_insn(sequence, sequence->bytes + sequence->len, random);
+        uint8_t *at = sequence->bytes + sequence->len;
+
+        sequence->len += wanted && i == place ? form_insn(sequence, wanted, at, random)
+                                              : random_insn(sequence, at, random);
     }
     case_make_state(&sequence->test, random);
     make_registers(sequence, random);
@@ -292,6 +329,12 @@ static void compare(const InsnState *want, const InsnState *got, bool exact, GSt
     COMPARE(gpr)
     COMPARE(rip)
     COMPARE(vec)
+    COMPARE(opmask)
+    COMPARE(st)
+    COMPARE(mxcsr)
+    COMPARE(fcw)
+    COMPARE(fsw)
+    COMPARE(ftw)
     COMPARE(data)
     COMPARE(vector)
     COMPARE(cr2)
@@ -360,7 +403,7 @@ typedef struct Tally {
     uint64_t interpreted, entries;
 } Tally;
 
-static Tally run_all(void)
+static Tally run_all(const GPtrArray *forms)
 {
     static InsnState want, got;
     static Sequence sequence;
@@ -374,7 +417,7 @@ static Tally run_all(void)
         if (i % BATCH == 0) {
             jit = set_jit(jit, i / BATCH);
         }
-        make_sequence(&sequence, &random);
+        make_sequence(&sequence, forms ? g_ptr_array_index(forms, i % forms->len) : NULL, &random);
         if (!run_interpreted(&sequence, &want)) {
             tally.endless++;
             continue;
@@ -399,6 +442,7 @@ static Tally run_all(void)
 
 int main(int argc, char **argv)
 {
+    GPtrArray *forms = NULL;
     Tally tally;
 
     if (!test_options(&argc, &argv, options, &option_seed)) {
@@ -406,7 +450,11 @@ int main(int argc, char **argv)
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
     guest_init();
-    tally = run_all();
+    if (option_forms) {
+        forms = forms_enumerate(TEST_32);
+        option_count = 2 * forms->len;
+    }
+    tally = run_all(forms);
     guest_end();
     printf("seed %" G_GINT64_FORMAT ": %d sequences, %u endless, %" G_GUINT64_FORMAT
            " entries of translated code, %" G_GUINT64_FORMAT
