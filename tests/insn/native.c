@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <ucontext.h>
@@ -252,9 +253,22 @@ static void *map_fixed(uint32_t va, size_t size, int protection)
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 }
 
+/*
+ * Code that overwrites itself may become SYSCALL or INT 80: from below 4 GiB, where test code lies,
+ * these raise SIGSYS (prctl(2)). A host that cannot do so, before Linux 5.11, carries them out.
+ */
+static void refuse_system_calls(void)
+{
+    static uint8_t block = 1;
+    uint64_t allowed = UINT64_C(1) << 32;
+
+    (void)!prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, allowed,
+                 (UINT64_C(1) << 47) - allowed, &block);
+}
+
 static void install_handlers(void)
 {
-    static const int signals[] = {SIGTRAP, SIGSEGV, SIGILL, SIGFPE, SIGBUS, SIGVTALRM};
+    static const int signals[] = {SIGTRAP, SIGSEGV, SIGILL, SIGFPE, SIGBUS, SIGSYS, SIGVTALRM};
     static const struct itimerval tick = {{0, 250000}, {0, 250000}};
     static uint8_t stack[65536];
     stack_t alternate = {.ss_sp = stack, .ss_size = sizeof(stack)};
@@ -266,6 +280,7 @@ static void install_handlers(void)
         sigaction(signals[i], &action, NULL);
     }
     setitimer(ITIMER_VIRTUAL, &tick, NULL);
+    refuse_system_calls();
 }
 
 /* Extent of the FP state in a signal frame: Linux notes it in the last bytes of the legacy area. */
