@@ -189,6 +189,9 @@ static bool run_one(Sequence *seq, int64_t number, bool exact)
         }
     }
     guest_translate_sequence(&seq->test, &first, &second);
+    if (!sides.itself && !seq->native && !test_host_is_intel()) {
+        return true; /* it may have branched on flags that are undefined, and differ there */
+    }
     compare(&sides, &first, exact);
     guest_save_code(got);
     compare_code(&sides, code, got);
