@@ -5,8 +5,6 @@
 
 /* --- direct ways out ---------------------------------------------------------------- */
 
-#define INSN_BYTES_MAX 15 /* SDM 2A 2.3.11 */
-
 /*
  * An instruction at the end of the page may reach into the next, which may be mapped anew: then it
  * is left to a slot too, since such a jump is never patched (jit_link()).

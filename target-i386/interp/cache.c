@@ -661,8 +661,8 @@ static size_t block_size(const Block *block)
            (block->checked ? sizeof(CheckedBlock) : 0);
 }
 
-G_STATIC_ASSERT(sizeof(Block) + BLOCK_MAX_INSNS * (sizeof(Insn) + 15) + 7 + sizeof(CheckedBlock) <=
-                POOL_OBJECT_MAX);
+G_STATIC_ASSERT(sizeof(Block) + BLOCK_MAX_INSNS * (sizeof(Insn) + INSN_BYTES_MAX) + 7 +
+                sizeof(CheckedBlock) <= POOL_OBJECT_MAX);
 
 /* Of @count instructions, decoded from @bytes bytes at @code; @checked: with a CheckedBlock. */
 static Block *block_new(CodeCache *cache, const Insn *insns, unsigned count, const uint8_t *code,
@@ -722,7 +722,7 @@ static Block *build_crossing(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
 {
     unsigned room = GUEST_PAGE_SIZE - (pc & (GUEST_PAGE_SIZE - 1));
     uint64_t next = cpu_code64(cpu) ? pc + room : (uint32_t)(pc + room);
-    uint8_t bytes[15];
+    uint8_t bytes[INSN_BYTES_MAX];
     FetchEntry first = *entry;
     const FetchEntry *second = fetch_second_page(cpu, next);
     CodePage *page, *page2;
@@ -759,7 +759,7 @@ static Block *build_crossing(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
 static Block *build_uncached(X86CPU *cpu, uint64_t pc)
 {
     Block *block = cpu->code->scratch;
-    uint8_t bytes[15];
+    uint8_t bytes[INSN_BYTES_MAX];
     unsigned size = 0;
     DecodeResult result;
 
@@ -836,6 +836,7 @@ static Block *build_block(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
     bool at_limit = room < GUEST_PAGE_SIZE - offset;
     CodePage *page = page_find(cache, page_ram(entry));
     const uint8_t *code = entry->to.page.read + offset;
+    uint8_t copy[BLOCK_MAX_INSNS * INSN_BYTES_MAX];
     Insn insns[BLOCK_MAX_INSNS];
     unsigned count = 0, bytes = 0;
     Block *block = page && page_is_checked(page) ? build_checked(cpu, pc, entry, page) : NULL;
@@ -844,10 +845,13 @@ static Block *build_block(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
         return block;
     }
     page = watch_page(cpu, entry);
-
     do {
-        DecodeResult result = decode_insn(cache->decoder, cpu, code + bytes,
-                                          MIN(room - bytes, 15), &insns[count]);
+        unsigned size = MIN(room - bytes, INSN_BYTES_MAX);
+        DecodeResult result;
+
+        /* Another CPU may write to them: what is kept must be what is decoded. */
+        memcpy(copy + bytes, code + bytes, size);
+        result = decode_insn(cache->decoder, cpu, copy + bytes, size, &insns[count]);
 
         if (result != DECODE_OK) {
             if (count) {
@@ -862,11 +866,11 @@ static Block *build_block(X86CPU *cpu, uint64_t pc, const FetchEntry *entry)
         bytes += insns[count].len;
         count++;
     } while (!(insns[count - 1].flags & INSN_END) && count < cache->block_insns && bytes < room);
-    block = block_new(cache, insns, count, code, bytes, decode_mode(cpu), false);
+    block = block_new(cache, insns, count, copy, bytes, decode_mode(cpu), false);
     block->ram = page_ram(entry) + offset;
     block_insert(cache, block, page, NULL);
     if (log_enabled(LOG_IN_ASM)) {
-        log_code(cpu, code, bytes);
+        log_code(cpu, copy, bytes);
     }
     return block;
 }

@@ -12,6 +12,8 @@
 #include "target-i386/cpu.h"
 #include "target-i386/mmu.h"
 
+#define INSN_BYTES_MAX 15 /* SDM 2A 2.3.11 */
+
 typedef void InsnFn(X86CPU *cpu, const Insn *insn);
 
 typedef enum {
