@@ -512,7 +512,7 @@ bool trans_scan(Trans *t)
         TransInsn *ti = &t->insns[i];
 
         if (!trans_read(t, ti)) {
-            return false; /* the bytes have changed: the block is about to be dropped */
+            return false; /* to be sure: the interpreter has it */
         }
         if (trans_is_patched(t, i)) {
             ti->kind = KIND_PATCHED;

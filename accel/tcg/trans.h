@@ -218,7 +218,7 @@ void trans_free(Trans *t);
 void trans_look_ahead(const Trans *t, TransInsn *ti);
 /*
  * Fills in what the current mode makes of the bytes of @ti, as the interpreter's decoder reads
- * them; false if it is another instruction by now.
+ * them; false if that came to another length.
  */
 bool trans_read(Trans *t, TransInsn *ti);
 /* Fills in how @ti is translated, from its decoded form and operands. */
