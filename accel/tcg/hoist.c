@@ -23,19 +23,6 @@
 
 /* --- what can be hoisted ----------------------------------------------------------------- */
 
-static bool names_sp(const TransInsn *ti)
-{
-    for (unsigned i = 0; i < ti->zi.operand_count; i++) {
-        const TransOperand *op = &ti->ops[i];
-
-        if (op->type == ZYDIS_OPERAND_TYPE_REGISTER && trans_is_gpr(op->reg.value) &&
-            trans_guest_reg(op->reg.value) == R_RSP) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool insn_fits(const TransInsn *ti)
 {
     const TransOperandMem *mem;
@@ -44,13 +31,13 @@ static bool insn_fits(const TransInsn *ti)
     switch (ti->kind) {
     case KIND_NOTHING:
     case KIND_LEA:
-        return !names_sp(ti);
+        return !ti->names_sp;
     case KIND_COPY:
         break;
     default:
         return false;
     }
-    if (ti->x87 || names_sp(ti)) {
+    if (ti->x87 || ti->names_sp) {
         return false;
     }
     if (ti->mem < 0) {

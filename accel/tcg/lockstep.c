@@ -326,11 +326,7 @@ void lockstep_end(Jit *jit, const TransBlock *tb)
     same = compare_state(cpu, tb, count, &l->after);
     same = compare_memory(tb, l, writes) && same;
     if (!same) {
-        uint64_t rip = cpu->cpu_rip;
-
-        cpu->cpu_rip = tb->rip;
         log_code(tb, count);
-        cpu->cpu_rip = rip;
         if (++l->differences == DIFFERENCES_MAX) {
             g_error("lockstep: too many differences");
         }

@@ -206,7 +206,7 @@ typedef struct Trans {
     uint8_t *tail, *exit;   /* where the block's jumps begin, and its way on */
     FlagsPlace tail_flags;  /* where the flags are at @tail */
     ColdStub cold[COLD_MAX];
-    uint8_t bytes[BLOCK_MAX_INSNS * 15 + 16];
+    uint8_t bytes[BLOCK_MAX_INSNS * INSN_BYTES_MAX + 16];
 } Trans;
 
 /* --- forms.c, classify.c: what an instruction is -------------------------------------------- */

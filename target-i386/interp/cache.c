@@ -680,7 +680,7 @@ static Block *block_new(CodeCache *cache, const Insn *insns, unsigned count, con
     block->count = count;
     block->ram2 = UINT64_MAX;
     memcpy(block->insns, insns, count * sizeof(Insn));
-    memcpy(&block->insns[count], code, bytes);
+    memcpy(block_code(block), code, bytes);
     block->tail = insns[count - 1].flags & INSN_END ? 0 : insns[count - 1].len;
     return block;
 }

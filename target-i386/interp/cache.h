@@ -51,9 +51,9 @@ struct Block {
 };
 
 /* The bytes that it was decoded from: the guest's own are seldom in the host's caches. */
-static inline const uint8_t *block_code(const Block *block)
+static inline uint8_t *block_code(const Block *block)
 {
-    return (const uint8_t *)&block->insns[block->count];
+    return (uint8_t *)&block->insns[block->count];
 }
 
 /* The caches of all CPUs that share a memory. */

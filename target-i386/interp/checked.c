@@ -71,7 +71,9 @@ bool checked_decode(X86CPU *cpu, Decoder *decoder, uint64_t pc, unsigned most, C
 
     code->count = code->size = 0;
     do {
-        if (decode_insn(decoder, cpu, code->bytes + code->size, MIN(room - code->size, 15),
+        unsigned size = MIN(room - code->size, INSN_BYTES_MAX);
+
+        if (decode_insn(decoder, cpu, code->bytes + code->size, size,
                         &code->insns[code->count]) != DECODE_OK) {
             return false;
         }
@@ -183,16 +185,10 @@ static void take_over(X86CPU *cpu, Decoder *decoder, Block *block, const Patched
     }
 }
 
-/* Its immediates that changed are taken over. */
-static uint8_t *checked_copy(Block *block)
-{
-    return (uint8_t *)&block->insns[block->count];
-}
-
 bool checked_refresh(X86CPU *cpu, Decoder *decoder, Block *block, PatchedBytes *patched)
 {
     CheckedBlock *checked = block->checked;
-    uint8_t *copy = checked_copy(block);
+    uint8_t *copy = block_code(block);
     uint8_t now[CHECKED_BYTES_MAX];
     bool same = true;
 

@@ -324,11 +324,11 @@ static DecodeResult decode_source(Decoder *decoder, X86CPU *cpu, const uint8_t *
     insn->flags = INSN_END;
     insn->base = insn->index = R_ZERO;
     insn->seg = SEG_DS;
-    insn->len = MIN(size, 15); /* undefined: any byte may be why, and is what to look at again */
+    insn->len = MIN(size, INSN_BYTES_MAX); /* undefined: any byte may be why, and is watched */
     status = decoder_read(decoder, cpu, bytes, size, src);
     zi = src->zi;
     if (status == ZYDIS_STATUS_NO_MORE_DATA) {
-        return size >= 15 ? DECODE_TOO_LONG : DECODE_MORE;
+        return size >= INSN_BYTES_MAX ? DECODE_TOO_LONG : DECODE_MORE;
     }
     if (status == ZYDIS_STATUS_INSTRUCTION_TOO_LONG) {
         return DECODE_TOO_LONG;

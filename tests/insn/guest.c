@@ -39,8 +39,10 @@ static struct {
     bool watch; /* the data pages are marked when the test begins */
 } guest;
 
-/* A repeated instruction comes back to the run loop now and then. */
-/* Of a run; translated code may be left and entered again in what is one block interpreted. */
+/*
+ * Of a run: a repeated instruction comes back to the run loop now and then, and translated code may
+ * be left and entered again in what is one block interpreted.
+ */
 enum { MAX_STRETCHES = 10000, TRANSLATED_STRETCHES = 32 };
 
 static void put_entry(uint64_t table, unsigned index, uint64_t value)
